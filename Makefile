@@ -36,3 +36,4 @@ lock: | $(UV) ## resolve the dependencies anew (lower bounds in pyproject.toml, 
 	$(COMPILE) $(filter-out pyproject.toml,$(LOCK_INPUTS)) --group dev -o locks/development.txt
 	$(COMPILE) operator/pyproject.toml -c locks/development.txt --no-annotate -o locks/operator.txt
 	$(COMPILE) bot/pyproject.toml -c locks/development.txt --no-annotate -o locks/bot.txt
+	echo 'hatchling>=1.33' | $(COMPILE) - --no-annotate -o locks/build.txt
