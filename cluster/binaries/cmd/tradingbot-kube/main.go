@@ -1,7 +1,7 @@
 // Command tradingbot-kube is every program of the local development cluster in one binary, so that their
 // common packages are compiled, linked and kept once. The name it is called by (or else its first argument)
 // chooses the program: etcd, kube-apiserver, kube-controller-manager, kube-scheduler, kubelet, kube-proxy,
-// kubectl or coredns.
+// kubectl, coredns, or pki, which writes the cluster's certificates.
 package main
 
 import (
@@ -36,6 +36,7 @@ var programs = map[string]func() int{
 	"kube-proxy":              component(proxy.NewProxyCommand),
 	"kube-scheduler":          component(func() *cobra.Command { return scheduler.NewSchedulerCommand() }),
 	"kubectl":                 runKubectl,
+	"pki":                     runPKI,
 	"kubelet":                 component(func() *cobra.Command { return kubelet.NewKubeletCommand(context.Background()) }),
 }
 
