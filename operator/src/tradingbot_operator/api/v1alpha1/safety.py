@@ -1,0 +1,145 @@
+"""Stops, resumption and approval: what a person says, and what the operator answers."""
+
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import Field
+
+from tradingbot_operator.api.markers import Text
+from tradingbot_operator.api.model import ApiModel, StatusModel, Timestamp
+
+Digest = Annotated[
+    str,
+    Text(71, r"^sha256:[0-9a-f]{64}$", "write the value of status.approval.requiredDigest: sha256: and 64 hex digits"),
+]
+StopId = Annotated[
+    str,
+    Text(128, r"^[A-Za-z0-9][-A-Za-z0-9._:]*$", "write the value of status.emergencyStop.id, for example 1f0c2a9b-7"),
+]
+UserName = Annotated[str, Text(256, min_length=1)]
+Explanation = Annotated[str, Text(1024)]
+
+
+class Mode(StrEnum):
+    """Whether orders leave the process."""
+
+    SIMULATION = "simulation"
+    LIVE = "live"
+
+
+class TradingState(StrEnum):
+    """What a person lets the bot do."""
+
+    ACTIVE = "Active"
+    PAUSED = "Paused"
+    REDUCING = "Reducing"
+
+
+class BotState(StrEnum):
+    """What the bot may do: the most restrictive answer of all sources."""
+
+    ACTIVE = "ACTIVE"
+    PAUSED = "PAUSED"
+    REDUCING = "REDUCING"
+    HALTED = "HALTED"
+    KILLED = "KILLED"
+
+
+class BotRole(StrEnum):
+    """Whether the pod that answers holds the writer lease."""
+
+    TRADING = "trading"
+    STANDBY = "standby"
+
+
+class DeletionPolicy(StrEnum):
+    """What happens at the exchange when the object is deleted."""
+
+    RETAIN = "Retain"
+    CANCEL_ORDERS = "CancelOrders"
+    FLATTEN = "Flatten"
+
+
+class EmergencyStop(ApiModel):
+    """Stops all trading at once.
+
+    The stop is latched the first time that active is seen true: setting it back to false, applying an old file or
+    deleting the object does not resume trading; only spec.resume does.
+    """
+
+    active: bool = False
+    """Set to true to stop: no new orders from this moment, entry orders are cancelled and the exchange is asked whether
+    they are gone, protective stop orders stay."""
+    close_positions: bool = False
+    """Set to true to sell or buy back every open position as well, at market prices. The outcome is reported in
+    status.emergencyStop.outcome, per stop, never as a bare success."""
+    reason: Explanation | None = None
+    """Why, for the log, the events and the people who come later."""
+
+
+class Resume(ApiModel):
+    """Ends one emergency stop, the one whose id it names.
+
+    Needs the verb resume on tradingbots where the policies of the chart are installed; a live bot needs a fresh
+    approval as well.
+    """
+
+    stop_id: StopId
+    """Id of the stop to end, from status.emergencyStop.id. Any other id changes nothing."""
+    reason: Annotated[str, Text(1024, min_length=1)]
+    """Why it is safe to trade again. It is kept with the stop."""
+
+
+class Approval(ApiModel):
+    """A second person's consent to live trading, bound to exactly what was approved, for a limited time.
+
+    Under GitOps it stays out of Git: set it with kubectl.
+    """
+
+    digest: Digest
+    """What is approved: the value of status.approval.requiredDigest. Any change of image, exchange account, strategy
+    or risk limits gives another digest, and the approval no longer counts."""
+    approved_by: UserName
+    """User name of the approver, as the cluster knows it. Not the one in spec.requestedBy."""
+    expires_at: Timestamp
+    """When the approval ends, with time zone, for example 2026-12-01T00:00:00Z. From then on the bot only closes
+    positions."""
+    comment: Explanation | None = None
+    """What was looked at."""
+
+
+class EmergencyStopOutcome(StatusModel):
+    """What the exchange confirmed about a stop."""
+
+    state: Annotated[str, Text(64, min_length=1)]
+    """PENDING, CANCELLED (all entry orders are gone), FLAT, FLAT_WITH_DUST (what is left is below the smallest order),
+    RESIDUAL (positions are left) or UNKNOWN (the exchange did not answer: look there yourself)."""
+    message: Annotated[str, Text(4096)] = ""
+    """The same in a sentence, with what is left to do."""
+    orders_cancelled: Annotated[int, Field(ge=0)] | None = None
+    """Number of orders that the exchange confirmed as cancelled."""
+
+
+class EmergencyStopStatus(StatusModel):
+    """The stop that is latched. It stays until spec.resume names its id."""
+
+    id: Annotated[str, Text(128, min_length=1)]
+    """Identity of the stop: the first 8 characters of metadata.uid and the generation in which it was first seen."""
+    since: Timestamp
+    """When the stop was first seen."""
+    source: Annotated[str, Text(64)] = "spec"
+    """Who asked for it: spec (this object), api (the bot's own API), or another latch that the bot found."""
+    reason: Annotated[str, Text(1024)] = ""
+    """Why, as given with the stop."""
+    close_positions: bool = False
+    """Whether open positions were to be closed too."""
+    outcome: EmergencyStopOutcome | None = None
+    """What has come of it so far, as the bot or the exchange reported."""
+
+
+class ApprovalStatus(StatusModel):
+    """What an approval of live trading must name."""
+
+    required_digest: Annotated[str, Text(71)] | None = None
+    """Digest of everything that matters for the risk: image, exchange and account, strategy with its parameters and
+    symbols, risk limits. Compare what it stands for, then write it to spec.approval.digest."""

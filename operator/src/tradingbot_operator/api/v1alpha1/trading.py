@@ -1,0 +1,196 @@
+"""What the bot trades and within which limits: strategy, risk, simulation, promotion."""
+
+from decimal import Decimal
+from enum import StrEnum
+from typing import Annotated, Any, ClassVar
+
+from pydantic import Field
+
+from tradingbot_operator.api.markers import PRESERVE_UNKNOWN_FIELDS, Rule, RuleReason, Text, list_type
+from tradingbot_operator.api.model import ApiModel, Fraction, Money, Number
+
+Symbol = Annotated[
+    str,
+    Text(
+        64,
+        r"^[A-Z0-9][A-Z0-9._-]{0,29}/[A-Z0-9]{1,15}(:[A-Z0-9]{1,15})?$",
+        "write a symbol as BASE/QUOTE in capitals, for example BTC/USDT, or BASE/QUOTE:SETTLE for a perpetual future",
+    ),
+]
+StrategyName = Annotated[
+    str,
+    Text(
+        63,
+        r"^[a-z0-9]([-a-z0-9_.]*[a-z0-9])?$",
+        "write the name of a strategy in the image, in lower case, for example breakout",
+    ),
+]
+
+
+class Timeframe(StrEnum):
+    """Length of a candle."""
+
+    ONE_MINUTE = "1m"
+    THREE_MINUTES = "3m"
+    FIVE_MINUTES = "5m"
+    FIFTEEN_MINUTES = "15m"
+    THIRTY_MINUTES = "30m"
+    ONE_HOUR = "1h"
+    TWO_HOURS = "2h"
+    FOUR_HOURS = "4h"
+    SIX_HOURS = "6h"
+    EIGHT_HOURS = "8h"
+    TWELVE_HOURS = "12h"
+    ONE_DAY = "1d"
+
+
+class Strategy(ApiModel):
+    """What decides about entries and exits."""
+
+    name: StrategyName
+    """Name of the strategy, as the bot's image knows it, for example breakout. A name that the image does not have
+    shows as reason UnknownStrategy, with the names that it has."""
+    symbols: Annotated[tuple[Symbol, ...], Field(min_length=1, max_length=50), list_type("set")]
+    """Markets to trade, 1 to 50, as BASE/QUOTE (BTC/USDT), or BASE/QUOTE:SETTLE for perpetual futures
+    (BTC/USDT:USDT)."""
+    timeframe: Timeframe = Timeframe.ONE_MINUTE
+    """Length of the candles that the strategy sees: m minutes, h hours, d days."""
+    parameters: Annotated[dict[str, Any], PRESERVE_UNKNOWN_FIELDS] | None = None
+    """Settings of this strategy; each strategy has its own. The bot checks them when it starts: what it refuses shows
+    as reason InvalidStrategyParameters. Parameters that are left out have the strategy's defaults."""
+
+
+class BreachAction(StrEnum):
+    """What happens to open positions when a loss limit is reached."""
+
+    HOLD = "Hold"
+    FLATTEN = "Flatten"
+
+
+class Risk(ApiModel):
+    """Limits that every order is checked against, before it is sent.
+
+    A value that is missing, stale or not a number denies the order. Fractions are parts of one: 0.15 is 15 %.
+    """
+
+    max_drawdown: Fraction = Decimal("0.15")
+    """Largest fall of the equity below its highest value so far, as a fraction of that value. When it is reached the
+    bot is halted until a person resumes it. Equity counts open positions, fees and the worst case of open orders."""
+    daily_loss_limit: Fraction = Decimal("0.03")
+    """Largest loss of one day (00:00 to 24:00 UTC), as a fraction of the equity at its start. When it is reached the
+    bot is halted."""
+    max_position_size: Fraction = Decimal("0.25")
+    """Largest value of one position, as a fraction of the equity."""
+    risk_per_trade: Fraction = Decimal("0.01")
+    """What one trade may lose, from entry to its protective stop, as a fraction of the equity. The size of an entry
+    follows from it."""
+    max_open_positions: Annotated[int, Field(ge=1, le=1000)] = 5
+    """Number of positions that may be open at the same time."""
+    min_risk_reward_ratio: Annotated[Number, Field(ge=0, le=1000)] = Decimal("3.0")
+    """Smallest ratio of what an entry may win (to its target) to what it may lose (to its stop). Entries below it are
+    not taken. 0 takes all."""
+    max_order_value: Money | None = None
+    """Largest value of a single order, in quote currency. Without it, maxPositionSize alone limits an order."""
+    max_orders_per_minute: Annotated[int, Field(ge=1, le=10_000)] = 60
+    """Orders that may be sent within any minute. More are denied, not delayed: a strategy that wants more is broken.
+    Orders of an emergency stop do not count."""
+    price_collar: Fraction = Decimal("0.05")
+    """Largest distance of an order's price from the market's, as a fraction of the market's price. It catches wrong
+    prices before the exchange does."""
+    on_breach: BreachAction = BreachAction.HOLD
+    """What happens to open positions when maxDrawdown or dailyLossLimit is reached: Hold keeps them with their
+    protective stops, Flatten closes them at market prices."""
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            "self.dailyLossLimit <= self.maxDrawdown",
+            "dailyLossLimit must not be above maxDrawdown, which would always be reached first: lower dailyLossLimit "
+            "or raise maxDrawdown",
+            field_path=".dailyLossLimit",
+            holds=lambda risk: risk.daily_loss_limit <= risk.max_drawdown,
+        ),
+        Rule(
+            "self.riskPerTrade <= self.maxPositionSize",
+            "riskPerTrade must not be above maxPositionSize, a position cannot lose more than its value: lower "
+            "riskPerTrade, for example to 0.01",
+            field_path=".riskPerTrade",
+            holds=lambda risk: risk.risk_per_trade <= risk.max_position_size,
+        ),
+    )
+
+
+class FeedType(StrEnum):
+    """Where prices come from in simulation."""
+
+    RECORDED = "Recorded"
+    SYNTHETIC = "Synthetic"
+    LIVE = "Live"
+
+
+class Feed(ApiModel):
+    """Where the simulation gets its prices."""
+
+    type: FeedType = FeedType.SYNTHETIC
+    """Synthetic makes prices up, for any symbol, the same for the same seed. Recorded plays the candles of dataset.
+    Live takes the prices of the exchange, without an account. The default needs neither data nor network."""
+    dataset: (
+        Annotated[
+            str,
+            Text(
+                253,
+                r"^[a-zA-Z0-9][-a-zA-Z0-9._]*(/[-a-zA-Z0-9._]+)*$",
+                "write the name of a data set in the image, for example recorded",
+            ),
+        ]
+        | None
+    ) = None
+    """Name of the recorded data set, for type Recorded; the image of this project has one, named recorded. A data set
+    that lacks a symbol or the time frame shows as reason UnknownSymbol or DataNotFound."""
+    speed: Annotated[Number, Field(ge=0, le=1_000_000)] = Decimal(1)
+    """Market seconds per second of the clock, for Recorded and Synthetic: 1 is real time, 60 plays an hour in a minute,
+    0 goes as fast as it can."""
+    loop: bool = False
+    """Whether Recorded starts over at its end. Without it the bot then stays up and has no prices to trade on."""
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            "self.type != 'Recorded' || has(self.dataset)",
+            "type Recorded needs the name of its data: add dataset, for example dataset: recorded, or write "
+            "type: Synthetic",
+            field_path=".dataset",
+            reason=RuleReason.REQUIRED,
+            holds=lambda feed: feed.type is not FeedType.RECORDED or feed.dataset is not None,
+        ),
+    )
+
+
+class Simulation(ApiModel):
+    """The simulated exchange that takes the orders while mode is simulation."""
+
+    initial_capital: Money = Decimal(10_000)
+    """Money in the simulated account at the first start, in quote currency."""
+    commission: Annotated[Number, Field(ge=0, le=1)] = Decimal("0.001")
+    """Fee per fill, as a fraction of its value: 0.001 is 0.1 %."""
+    slippage: Annotated[Number, Field(ge=0, le=1)] = Decimal("0.0001")
+    """How much worse than the quoted price a fill is, as a fraction of the price."""
+    tick_interval_seconds: Annotated[int, Field(ge=1, le=3600)] = 5
+    """Market seconds between two looks at the price, for stops and fills."""
+    strategy_interval_seconds: Annotated[int, Field(ge=1, le=86_400)] = 60
+    """Market seconds between two runs of the strategy."""
+    seed: Annotated[int, Field(ge=0, le=2_147_483_647)] = 0
+    """Start of all random choices of the simulation. The same seed, feed and configuration give the same trades."""
+    feed: Feed = Feed()
+    """Where prices come from."""
+
+
+class Promotion(ApiModel):
+    """What the simulation must have shown before an approval of live trading counts."""
+
+    min_days: Annotated[int, Field(ge=0, le=3650)] = 14
+    """Days of simulated trading with the same strategy, parameters and limits."""
+    min_trades: Annotated[int, Field(ge=0, le=1_000_000)] = 100
+    """Trades that were opened and closed in that time."""
+    max_drawdown: Fraction = Decimal("0.15")
+    """Largest fall of the simulated equity below its highest value, as a fraction of that value."""
+    min_profit_factor: Annotated[Number, Field(ge=0, le=1000)] = Decimal("1.2")
+    """Smallest ratio of all gains to all losses. Above 1 the simulation made money."""
