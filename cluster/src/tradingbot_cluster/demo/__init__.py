@@ -1,0 +1,1 @@
+"""`make demo`: from nothing to a TradingBot that trades in simulation, and back."""

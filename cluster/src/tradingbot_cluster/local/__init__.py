@@ -1,0 +1,1 @@
+"""The local provider: the real Kubernetes components as processes of this machine."""
