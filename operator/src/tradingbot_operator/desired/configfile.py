@@ -1,0 +1,117 @@
+"""config.yaml, the bot's configuration, exactly as docs/architecture.md has it."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from decimal import Decimal
+
+    from tradingbot_operator.api.v1alpha1.safety import Mode
+    from tradingbot_operator.api.v1alpha1.tradingbot import TradingBot, TradingBotSpec
+
+HEADER = "# Written by tradingbot-operator. Change the TradingBot, not this file.\n"
+
+
+def config_values(bot: TradingBot, mode: Mode) -> dict[str, Any]:
+    """Return the bot's configuration; `mode` is the one that it may trade in, not the one that was asked for."""
+    spec = bot.spec
+    return {
+        "bot": {"name": bot.metadata.name, "namespace": bot.metadata.namespace},
+        "mode": mode.value,
+        "trading": spec.trading.value,
+        "environment": spec.environment.value,
+        "log_level": spec.log_level.value,
+        "exchange": {
+            "name": spec.exchange.name,
+            "market_type": spec.exchange.market_type.value,
+            "test_mode": spec.exchange.test_mode,
+            "rate_limit_per_minute": spec.exchange.rate_limit_per_minute,
+        },
+        "strategy": {
+            "name": spec.strategy.name,
+            "symbols": list(spec.strategy.symbols),
+            "timeframe": spec.strategy.timeframe.value,
+            "parameters": spec.strategy.parameters or {},
+        },
+        "risk": _risk(spec),
+        "simulation": _simulation(spec),
+        "database": {"pool_size": spec.database.pool_size, "max_overflow": spec.database.max_overflow},
+    }
+
+
+def _risk(spec: TradingBotSpec) -> dict[str, Any]:
+    risk = spec.risk
+    return {
+        "max_drawdown": _number(risk.max_drawdown),
+        "daily_loss_limit": _number(risk.daily_loss_limit),
+        "max_position_size": _number(risk.max_position_size),
+        "risk_per_trade": _number(risk.risk_per_trade),
+        "max_open_positions": risk.max_open_positions,
+        "min_risk_reward_ratio": _number(risk.min_risk_reward_ratio),
+        "max_orders_per_minute": risk.max_orders_per_minute,
+        "price_collar": _number(risk.price_collar),
+        "on_breach": risk.on_breach.value,
+    }
+
+
+def _simulation(spec: TradingBotSpec) -> dict[str, Any]:
+    simulation = spec.simulation
+    feed: dict[str, Any] = {"type": simulation.feed.type.value}
+    if simulation.feed.dataset is not None:
+        feed["dataset"] = simulation.feed.dataset
+    feed |= {"speed": _number(simulation.feed.speed), "loop": simulation.feed.loop}
+    return {
+        "initial_capital": _number(simulation.initial_capital),
+        "commission": _number(simulation.commission),
+        "slippage": _number(simulation.slippage),
+        "tick_interval_seconds": simulation.tick_interval_seconds,
+        "strategy_interval_seconds": simulation.strategy_interval_seconds,
+        "seed": simulation.seed,
+        "feed": feed,
+    }
+
+
+class _Plain(float):
+    """A number that is written digit for digit: 0.0001, never 1e-04, never 0.1 with a tail."""
+
+    text: str
+
+    def __new__(cls, text: str) -> _Plain:
+        number = super().__new__(cls, text)
+        number.text = text
+        return number
+
+
+def _number(value: Decimal | int) -> _Plain:
+    text = f"{value:f}"
+    if "." in text:
+        text = text.rstrip("0").rstrip(".")
+    return _Plain(text)
+
+
+def render(values: dict[str, Any]) -> str:
+    """Write YAML with the keys in their order. Strings are quoted, so nothing is read as another type."""
+    return HEADER + "".join(_lines(values, 0))
+
+
+def _lines(values: dict[str, Any], indent: int) -> list[str]:
+    lines = []
+    for key, value in values.items():
+        start = f"{' ' * indent}{_key(key)}:"
+        if isinstance(value, dict) and value:
+            lines.append(f"{start}\n")
+            lines.extend(_lines(value, indent + 2))
+        else:
+            lines.append(f"{start} {_scalar(value)}\n")
+    return lines
+
+
+def _key(key: str) -> str:
+    return key if key.replace("_", "a").isascii() and key.replace("_", "a").isalpha() else json.dumps(key)
+
+
+def _scalar(value: Any) -> str:
+    """Write anything on one line: JSON is YAML."""
+    return value.text if isinstance(value, _Plain) else json.dumps(value, ensure_ascii=True)

@@ -1,0 +1,83 @@
+"""All children of a TradingBot, in the order in which they are written."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from tradingbot_operator.api import names
+from tradingbot_operator.desired.access import role, role_binding, service_account
+from tradingbot_operator.desired.configfile import config_values, render
+from tradingbot_operator.desired.hashing import digest
+from tradingbot_operator.desired.kinds import CONFIG_MAP
+from tradingbot_operator.desired.naming import HASH_ANNOTATION, child_name, labels
+from tradingbot_operator.desired.network import network_policy, pod_disruption_budget, service
+from tradingbot_operator.desired.workload import deployment
+
+if TYPE_CHECKING:
+    from tradingbot_operator.api.v1alpha1.safety import Mode
+    from tradingbot_operator.api.v1alpha1.tradingbot import TradingBot
+    from tradingbot_operator.desired.config import BuildConfig
+
+Manifest = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Desired:
+    """What is wanted: the manifests, and the name of the present ConfigMap."""
+
+    manifests: tuple[Manifest, ...]
+    config_map: str
+
+
+def owner_reference(name: str, uid: str) -> Manifest:
+    """Build the reference that lets the garbage collector remove the children, with the operator or without."""
+    return {
+        "apiVersion": names.API_VERSION,
+        "kind": names.TRADING_BOT.kind,
+        "name": name,
+        "uid": uid,
+        "controller": True,
+        "blockOwnerDeletion": True,
+    }
+
+
+def build(bot: TradingBot, mode: Mode, config: BuildConfig) -> Desired:
+    """Build the children; `mode` is the one that the bot may trade in."""
+    name, namespace = bot.metadata.name, bot.metadata.namespace
+    text = render(config_values(bot, mode))
+    config_map = f"{child_name(name)}-{digest(text, 10)}"
+    named: list[tuple[str, Manifest]] = [
+        (child_name(name), service_account()),
+        (child_name(name), role(name)),
+        (child_name(name), role_binding(name, namespace)),
+        (child_name(name), network_policy(bot, mode, config)),
+        (child_name(name), pod_disruption_budget(bot, mode)),
+        (config_map, _config_map(text)),
+        (child_name(name), service(name)),
+        (child_name(name), deployment(bot, mode, config, config_map)),
+    ]
+    return Desired(tuple(_complete(bot, child, manifest) for child, manifest in named), config_map)
+
+
+def _config_map(text: str) -> Manifest:
+    return {
+        "apiVersion": CONFIG_MAP.api_version,
+        "kind": "ConfigMap",
+        "immutable": True,
+        "data": {"config.yaml": text},
+    }
+
+
+def _complete(bot: TradingBot, name: str, manifest: Manifest) -> Manifest:
+    """Add what every child has: name, labels, owner, and the hash of all of it."""
+    metadata: Manifest = {
+        "name": name,
+        "namespace": bot.metadata.namespace,
+        "labels": labels(bot.metadata.name),
+        "ownerReferences": [owner_reference(bot.metadata.name, bot.metadata.uid)],
+    }
+    whole: Manifest = {"apiVersion": manifest["apiVersion"], "kind": manifest["kind"], "metadata": metadata}
+    whole |= {key: value for key, value in manifest.items() if key not in {"apiVersion", "kind"}}
+    metadata["annotations"] = {HASH_ANNOTATION: digest(whole)}
+    return whole

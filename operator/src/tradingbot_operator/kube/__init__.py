@@ -1,0 +1,1 @@
+"""The only part that imports the Kubernetes client: dictionaries in and out, errors of our own."""

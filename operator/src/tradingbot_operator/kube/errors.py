@@ -1,0 +1,78 @@
+"""What can go wrong when the API server is asked, converted once from status codes and exceptions."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+
+class KubeError(Exception):
+    """A request failed. `code` is the HTTP status (0: no answer), `reason` the server's own word."""
+
+    retryable = False
+
+    def __init__(self, message: str, *, code: int = 0, reason: str = "") -> None:
+        super().__init__(message)
+        self.code = code
+        self.reason = reason
+
+
+class NotFoundError(KubeError):
+    """The object, its namespace or its kind does not exist (404)."""
+
+
+class ConflictError(KubeError):
+    """Another version, another owner of a field, or a name in use (409)."""
+
+
+class InvalidError(KubeError):
+    """The server refuses the object (400, 413, 415, 422): repeating does not help until something changes."""
+
+
+class ForbiddenError(KubeError):
+    """The operator may not do this, or a policy or quota of the namespace forbids it (401, 403)."""
+
+
+class ThrottledError(KubeError):
+    """The server asks to come back later (429, or 503 with Retry-After)."""
+
+    retryable = True
+
+    def __init__(self, message: str, *, code: int = 429, reason: str = "", retry_after: float = 1.0) -> None:
+        super().__init__(message, code=code, reason=reason)
+        self.retry_after = retry_after
+
+
+class UnavailableError(KubeError):
+    """No answer, a timeout, or an error of the server's own (5xx): repeating helps."""
+
+    retryable = True
+
+
+def from_response(code: int, body: bytes, retry_after: str | None) -> KubeError:
+    """Convert a refusal. The text is the server's message, which names objects and fields."""
+    status = _status(body)
+    message = str(status.get("message") or f"the API server answered {code}")
+    reason = str(status.get("reason") or "")
+    if code == 429 or (code == 503 and retry_after):
+        seconds = float(retry_after) if retry_after and retry_after.isdecimal() else 1.0
+        return ThrottledError(message, code=code, reason=reason, retry_after=seconds)
+    kinds: dict[int, type[KubeError]] = {
+        400: InvalidError,
+        401: ForbiddenError,
+        403: ForbiddenError,
+        404: NotFoundError,
+        409: ConflictError,
+        413: InvalidError,
+        415: InvalidError,
+        422: InvalidError,
+    }
+    return kinds.get(code, UnavailableError)(message, code=code, reason=reason)
+
+
+def _status(body: bytes) -> dict[str, Any]:
+    try:
+        found = json.loads(body)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}

@@ -1,0 +1,72 @@
+"""Whether a child must be written: it carries the hash of what is wanted, and still has all of it.
+
+The hash alone would miss an edit by somebody else; the comparison alone would miss a field that is no longer wanted.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from tradingbot_operator.desired.naming import HASH_ANNOTATION
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_COMMON: Final[dict[str, tuple[str, ...]]] = {"ownerReferences": ("uid",)}
+_POD: Final[dict[str, tuple[str, ...]]] = {
+    "containers": ("name",),
+    "initContainers": ("name",),
+    "env": ("name",),
+    "ports": ("containerPort", "protocol"),
+    "volumes": ("name",),
+    "volumeMounts": ("mountPath",),
+    "imagePullSecrets": ("name",),
+    "topologySpreadConstraints": ("topologyKey", "whenUnsatisfiable"),
+}
+# Lists that the API server merges by key: others may add elements. Every other list is replaced as a whole.
+_KEYED: Final[dict[str, dict[str, tuple[str, ...]]]] = {
+    "Deployment": _COMMON | _POD,
+    "Service": _COMMON | {"ports": ("port", "protocol")},
+}
+
+
+def needs_apply(desired: Mapping[str, Any], live: Mapping[str, Any] | None) -> bool:
+    """Return whether a desired manifest (with its hash annotation) must be applied over the live object."""
+    if live is None:
+        return True
+    wanted = desired["metadata"]["annotations"][HASH_ANNOTATION]
+    if live["metadata"].get("annotations", {}).get(HASH_ANNOTATION) != wanted:
+        return True
+    return not is_subset(desired, live, keyed=_KEYED.get(desired["kind"], _COMMON))
+
+
+def is_subset(desired: Any, live: Any, *, keyed: Mapping[str, tuple[str, ...]], field: str = "") -> bool:
+    """Return whether everything in `desired` is in `live`. Empty is the same as absent, as it is on the server."""
+    if isinstance(desired, dict):
+        if not isinstance(live, dict):
+            return not desired and live is None
+        return all(is_subset(value, live.get(key), keyed=keyed, field=key) for key, value in desired.items())
+    if isinstance(desired, list | tuple):
+        return _list_is_subset(desired, live, keyed=keyed, field=field)
+    if desired is None or desired == "":
+        return live is None or live == desired
+    return bool(desired == live) and isinstance(desired, bool) == isinstance(live, bool)
+
+
+def _list_is_subset(
+    desired: list[Any] | tuple[Any, ...], live: Any, *, keyed: Mapping[str, tuple[str, ...]], field: str
+) -> bool:
+    if not isinstance(live, list):
+        return not desired and live is None
+    keys = keyed.get(field)
+    if keys is None or not all(isinstance(item, dict) for item in desired):
+        return len(desired) == len(live) and all(
+            is_subset(want, have, keyed=keyed) for want, have in zip(desired, live, strict=True)
+        )
+    found = {_identity(item, keys): item for item in live if isinstance(item, dict)}
+    return all(is_subset(item, found.get(_identity(item, keys)), keyed=keyed) for item in desired)
+
+
+def _identity(item: Mapping[str, Any], keys: tuple[str, ...]) -> tuple[Any, ...]:
+    defaults = {"protocol": "TCP"}
+    return tuple(item.get(key, defaults.get(key)) for key in keys)

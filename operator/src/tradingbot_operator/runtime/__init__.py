@@ -1,0 +1,1 @@
+"""What runs the reconcilers: queue, store, workers, health, metrics and logs. Knows neither kopf nor kubernetes."""

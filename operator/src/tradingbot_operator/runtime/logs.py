@@ -1,0 +1,64 @@
+"""One JSON object a line, from this program, kopf and every library alike.
+
+Each line of a pass carries the object's key and the pass's id. Nothing here can show the value of a Secret, because
+the operator never reads one; what it logs of errors are names, reasons and field paths.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, TextIO
+
+import structlog
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+QUIET = ("kopf", "asyncio", "aiohttp.access", "kubernetes", "urllib3")
+
+
+def configure(level: str, stream: TextIO = sys.stdout) -> None:
+    """Send structlog and the standard library's logging through one JSON formatter."""
+    shared: list[structlog.typing.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.processors.TimeStamper(fmt="iso", utc=True, key="timestamp"),
+        structlog.processors.StackInfoRenderer(),
+    ]
+    structlog.configure(
+        processors=[
+            structlog.stdlib.filter_by_level,
+            *shared,
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=True,
+    )
+    formatter = structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=shared,
+        processors=[
+            structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+            structlog.processors.format_exc_info,
+            structlog.processors.EventRenamer("message"),
+            structlog.processors.JSONRenderer(),
+        ],
+    )
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(formatter)
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level)
+    for name in QUIET:
+        # kopf logs a line for every event of every object; what matters of it is a warning.
+        logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
+
+
+@contextmanager
+def pass_context(**names: str) -> Iterator[None]:
+    """Add names to every line that is logged within."""
+    with structlog.contextvars.bound_contextvars(**names):
+        yield
