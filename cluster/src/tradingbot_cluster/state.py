@@ -34,7 +34,7 @@ class State:
     index: int = 0
     ports: dict[str, int] = field(default_factory=dict)
     data: str = ""
-    binaries: str = ""
+    snapshotter: str = ""
     #: kernel settings as they were before the first start, by their path below /proc/sys
     sysctls: dict[str, str] = field(default_factory=dict)
     #: the user's own kubeconfig, of the provider `existing`

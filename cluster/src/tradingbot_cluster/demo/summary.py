@@ -2,31 +2,35 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from rich.table import Table
 
 from tradingbot_cluster.console import output
+from tradingbot_cluster.demo.tools import CommandError
 
 if TYPE_CHECKING:
     from tradingbot_cluster.demo.tools import Tools
 
-COLUMNS: Final = "to_char(market_time, 'YYYY-MM-DD HH24:MI'), symbol, side, quantity, price, fee"
-
 
 def query(tools: Tools, namespace: str, sql: str) -> list[list[str]]:
-    """Ask PostgreSQL itself, in its own pod; the password stays there."""
-    script = 'PGPASSWORD="$(cat "$PASSWORD_FILE")" exec psql -h 127.0.0.1 -U trading_simulation -d trading -At -F "|" -f -'
+    """Ask PostgreSQL itself, in its own pod, as the role of the bots; the password stays there."""
+    script = (
+        'PGPASSWORD="$(cat /run/secrets/postgresql/simulation-password)"; export PGPASSWORD; '
+        'exec psql --no-psqlrc -v ON_ERROR_STOP=1 -h 127.0.0.1 -U trading_simulation -d trading -At -F "|" -f -'
+    )
     printed = tools.kubectl(
         "exec", "--stdin", "--namespace", namespace, "statefulset/tradingbot-postgresql", "--", "sh", "-c", script,
-        stdin=sql,
+        stdin=f"{sql};\n",
     )  # fmt: skip
     return [line.split("|") for line in printed.splitlines()]
 
 
 def rows(tools: Tools, namespace: str, bot: str) -> tuple[int, int]:
-    """The numbers of orders and trades of a bot in PostgreSQL."""
+    """The numbers of orders and trades of a bot in PostgreSQL; zeros before the bot has made its tables."""
     key = f"{namespace}/{bot}"
+    if query(tools, namespace, "select to_regclass('simulation.trades') is null") == [["t"]]:
+        return 0, 0
     ((orders, trades),) = query(
         tools,
         namespace,
@@ -39,4 +43,61 @@ def rows(tools: Tools, namespace: str, bot: str) -> tuple[int, int]:
 def counts(tools: Tools, namespace: str, bot: str) -> str:
     """Say the numbers of orders and trades."""
     orders, trades = rows(tools, namespace, bot)
-    return f"{orders} orders and {trades} trades in PostgreSQL"
+    return f"{orders} orders, {trades} trades in PostgreSQL"
+
+
+def show(tools: Tools, namespace: str, bot: str) -> None:
+    """Print the bots, the last trades, the page's address, and the next commands, the emergency stop first."""
+    output.print()
+    output.print(tools.kubectl("get", "tbot", "--all-namespaces"), markup=False)
+    output.print(_last_trades(tools, namespace, bot))
+    output.print(f"\nThe bot's page: {_page(tools, namespace, bot)}", markup=False)
+    output.print("\nNext, try:", markup=False)
+    for comment, command in _commands(tools, namespace, bot):
+        output.print(f"  # {comment}", style="dim", markup=False)
+        output.print(f"  {command}", markup=False)
+
+
+def _last_trades(tools: Tools, namespace: str, bot: str, limit: int = 5) -> Table:
+    table = Table("market time (UTC)", "symbol", "side", "quantity", "price", "fee", box=None, pad_edge=False)
+    table.title = f"last trades of {bot}"
+    table.title_justify = "left"
+    for row in query(
+        tools,
+        namespace,
+        "select to_char(market_time at time zone 'utc', 'YYYY-MM-DD HH24:MI'), symbol, side, quantity, price, fee "
+        f"from simulation.trades where bot = '{namespace}/{bot}' order by market_time desc limit {limit}",
+    ):
+        table.add_row(*row)
+    return table
+
+
+def _page(tools: Tools, namespace: str, bot: str) -> str:
+    """The page's address: directly where this machine is the node, through a forwarded port elsewhere."""
+    service = tools.get("service", f"tradingbot-{bot}", "--namespace", namespace)
+    address = f"http://{service['spec']['clusterIP']}:{service['spec']['ports'][0]['port']}/dashboard"
+    try:
+        nodes = tools.kubectl("get", "nodes", "-o", "jsonpath={.items[*].metadata.labels.tradingbots\\.dev/local}")
+    except CommandError:
+        nodes = ""
+    if nodes.strip():
+        return address
+    return (
+        f"http://127.0.0.1:8080/dashboard after: kubectl --namespace {namespace} "
+        f"port-forward service/tradingbot-{bot} 8080"
+    )
+
+
+def _commands(tools: Tools, namespace: str, bot: str) -> list[tuple[str, str]]:
+    return [
+        ("kubectl and helm of this cluster in your shell", f'export KUBECONFIG="{tools.kubeconfig}" PATH="{tools.kubectl_path.parent}:$PATH"'),
+        (
+            "stop the bot at once; the stop holds whatever happens to the object",
+            f"kubectl --namespace {namespace} patch tbot {bot} --type merge "
+            """-p '{"spec":{"emergencyStop":{"active":true,"reason":"trying it"}}}'""",
+        ),
+        ("look at it again", f"kubectl --namespace {namespace} get tbot"),
+        ("what every field means", "kubectl explain tbot.spec.risk"),
+        ("follow what it does", f"kubectl --namespace {namespace} logs --follow deployment/tradingbot-{bot}"),
+        ("remove everything that the demo made", "make demo-down"),
+    ]  # fmt: skip
