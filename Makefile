@@ -37,3 +37,69 @@ lock: | $(UV) ## resolve the dependencies anew (lower bounds in pyproject.toml, 
 	$(COMPILE) operator/pyproject.toml -c locks/development.txt --no-annotate -o locks/operator.txt
 	$(COMPILE) bot/pyproject.toml -c locks/development.txt --no-annotate -o locks/bot.txt
 	echo 'hatchling>=1.33' | $(COMPILE) - --no-annotate -o locks/build.txt
+
+CLUSTER_CLI = $(BIN)/python -m tradingbot_cluster
+
+.PHONY: demo demo-down
+demo: setup ## from nothing to a bot that trades in simulation; run again, it does what is missing
+	@$(BIN)/python -m tradingbot_cluster.demo up
+
+demo-down: setup ## remove everything that the demo made, and nothing else
+	@$(BIN)/python -m tradingbot_cluster.demo down
+
+.PHONY: cluster-up cluster-down cluster-status images
+cluster-up: setup ## bring up the cluster (CLUSTER=local|kind|existing to choose)
+	@$(CLUSTER_CLI) up
+
+cluster-down: setup ## stop the cluster and remove what it made
+	@$(CLUSTER_CLI) down
+
+cluster-status: setup ## what runs, and how well
+	@$(CLUSTER_CLI) status
+
+images: setup ## build the images and load them into the cluster
+	@$(CLUSTER_CLI) build-images
+
+.PHONY: format lint types contracts crds crds-check
+format: setup ## format the code
+	@$(BIN)/ruff format --quiet . && $(BIN)/ruff check --quiet --fix .
+
+lint: setup ## ruff
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check --quiet . || { echo "run 'make format'"; exit 1; }
+
+types: setup ## mypy --strict
+	@$(BIN)/mypy
+
+contracts: setup ## which module may import which
+	@$(BIN)/lint-imports --no-cache
+
+crds: setup ## generate crds/ and the chart's copies from the models
+	@$(BIN)/python -m tradingbot_operator.api.crdgen crds
+	@cp crds/*.yaml charts/tradingbot-operator/files/crds/
+
+crds-check: setup ## fail when crds/ is not what the models say
+	@$(BIN)/python -m tradingbot_operator.api.crdgen crds --check
+
+.PHONY: test test-unit test-component test-api test-cluster test-e2e bench
+PYTEST = $(BIN)/pytest
+test: lint types contracts crds-check test-unit test-component test-api test-cluster test-e2e ## everything; sets up what it needs
+	@echo "all of make test passed"
+
+test-unit: setup ## pure logic: seconds
+	@$(PYTEST) tests/unit
+
+test-component: setup ## with real PostgreSQL: a minute
+	@$(BIN)/python -m tests.support.prerequisites
+	@$(PYTEST) tests/component
+
+test-api: setup ## with a real Kubernetes API server: minutes
+	@$(PYTEST) tests/api
+
+test-cluster: setup ## the local cluster itself: start, crash, stop
+	@$(PYTEST) tests/cluster
+
+test-e2e: setup ## real pods, the demo's own path: minutes
+	@$(PYTEST) tests/e2e
+
+bench: setup ## every figure, with its baseline in the same run; writes bench/results
+	@$(BIN)/python -m bench

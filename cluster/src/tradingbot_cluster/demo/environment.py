@@ -46,7 +46,7 @@ def image_values(reference: str) -> dict[str, Any]:
 
 
 def tools() -> Tools:
-    """kubectl and helm for the running cluster: the local cluster's own, else the user's, else built."""
+    """Kubectl and helm for the running cluster: the local cluster's own, else the user's, else built."""
     chosen = provider.make(Layout.of())
     return Tools(_program("kubectl", chosen.name), _program("helm", chosen.name), chosen.kubeconfig())
 

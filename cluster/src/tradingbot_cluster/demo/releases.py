@@ -24,7 +24,7 @@ class Release:
     values: Mapping[str, Any] = field(default_factory=dict)
 
     def inputs(self) -> str:
-        """A hash of the chart's files and the values: equal inputs need no upgrade."""
+        """Return a hash of the chart's files and the values: equal inputs need no upgrade."""
         digest = hashlib.sha256(json.dumps(self.values, sort_keys=True).encode())
         for path in sorted(self.chart.rglob("*")):
             if path.is_file():
@@ -33,7 +33,7 @@ class Release:
 
 
 def installed(tools: Tools, release: Release) -> dict[str, Any] | None:
-    """What helm knows of the release, or None."""
+    """Return what helm knows of the release, or None."""
     try:
         info: dict[str, Any] = json.loads(
             tools.helm("status", release.name, "--namespace", release.namespace, "--output", "json")
@@ -71,4 +71,3 @@ def uninstall(tools: Tools, release: Release) -> bool:
         return False
     tools.helm("uninstall", release.name, "--namespace", release.namespace, "--wait", "--timeout", "90s")
     return True
-

@@ -13,30 +13,34 @@ if TYPE_CHECKING:
     from tradingbot_cluster.demo.tools import Tools
 
 
-def query(tools: Tools, namespace: str, sql: str) -> list[list[str]]:
+ROWS = """
+select (select count(*) from simulation.orders where bot = :'bot'),
+       (select count(*) from simulation.trades where bot = :'bot')
+"""
+LAST_TRADES = """
+select to_char(market_time at time zone 'utc', 'YYYY-MM-DD HH24:MI'), symbol, side, quantity, price, fee
+from simulation.trades where bot = :'bot' order by market_time desc limit 5
+"""
+
+
+def query(tools: Tools, namespace: str, bot: str, sql: str) -> list[list[str]]:
     """Ask PostgreSQL itself, in its own pod, as the role of the bots; the password stays there."""
     script = (
         'PGPASSWORD="$(cat /run/secrets/postgresql/simulation-password)"; export PGPASSWORD; '
-        'exec psql --no-psqlrc -v ON_ERROR_STOP=1 -h 127.0.0.1 -U trading_simulation -d trading -At -F "|" -f -'
+        'exec psql --no-psqlrc -v ON_ERROR_STOP=1 -v bot="$1" -h 127.0.0.1 -U trading_simulation -d trading -At -F "|"'
     )
     printed = tools.kubectl(
-        "exec", "--stdin", "--namespace", namespace, "statefulset/tradingbot-postgresql", "--", "sh", "-c", script,
-        stdin=f"{sql};\n",
+        "exec", "--stdin", "--namespace", namespace, "statefulset/tradingbot-postgresql", "--",
+        "sh", "-c", script, "sh", f"{namespace}/{bot}", stdin=f"{sql};\n",
     )  # fmt: skip
     return [line.split("|") for line in printed.splitlines()]
 
 
 def rows(tools: Tools, namespace: str, bot: str) -> tuple[int, int]:
-    """The numbers of orders and trades of a bot in PostgreSQL; zeros before the bot has made its tables."""
-    key = f"{namespace}/{bot}"
-    if query(tools, namespace, "select to_regclass('simulation.trades') is null") == [["t"]]:
+    """Count the orders and trades of a bot in PostgreSQL; zeros before the bot has made its tables."""
+    if query(tools, namespace, bot, "select to_regclass('simulation.trades') is null") == [["t"]]:
         return 0, 0
-    ((orders, trades),) = query(
-        tools,
-        namespace,
-        f"select (select count(*) from simulation.orders where bot = '{key}'), "
-        f"(select count(*) from simulation.trades where bot = '{key}')",
-    )
+    ((orders, trades),) = query(tools, namespace, bot, ROWS)
     return int(orders), int(trades)
 
 
@@ -58,22 +62,17 @@ def show(tools: Tools, namespace: str, bot: str) -> None:
         output.print(f"  {command}", markup=False)
 
 
-def _last_trades(tools: Tools, namespace: str, bot: str, limit: int = 5) -> Table:
+def _last_trades(tools: Tools, namespace: str, bot: str) -> Table:
     table = Table("market time (UTC)", "symbol", "side", "quantity", "price", "fee", box=None, pad_edge=False)
     table.title = f"last trades of {bot}"
     table.title_justify = "left"
-    for row in query(
-        tools,
-        namespace,
-        "select to_char(market_time at time zone 'utc', 'YYYY-MM-DD HH24:MI'), symbol, side, quantity, price, fee "
-        f"from simulation.trades where bot = '{namespace}/{bot}' order by market_time desc limit {limit}",
-    ):
+    for row in query(tools, namespace, bot, LAST_TRADES):
         table.add_row(*row)
     return table
 
 
 def _page(tools: Tools, namespace: str, bot: str) -> str:
-    """The page's address: directly where this machine is the node, through a forwarded port elsewhere."""
+    """Return the page's address: directly where this machine is the node, through a forwarded port elsewhere."""
     service = tools.get("service", f"tradingbot-{bot}", "--namespace", namespace)
     address = f"http://{service['spec']['clusterIP']}:{service['spec']['ports'][0]['port']}/dashboard"
     try:
@@ -89,15 +88,16 @@ def _page(tools: Tools, namespace: str, bot: str) -> str:
 
 
 def _commands(tools: Tools, namespace: str, bot: str) -> list[tuple[str, str]]:
+    programs = tools.kubectl_path.parent
+    stop = """'{"spec":{"emergencyStop":{"active":true,"reason":"trying it"}}}'"""
     return [
-        ("kubectl and helm of this cluster in your shell", f'export KUBECONFIG="{tools.kubeconfig}" PATH="{tools.kubectl_path.parent}:$PATH"'),
+        ("kubectl of this cluster in your shell", f'export KUBECONFIG="{tools.kubeconfig}" PATH="{programs}:$PATH"'),
         (
             "stop the bot at once; the stop holds whatever happens to the object",
-            f"kubectl --namespace {namespace} patch tbot {bot} --type merge "
-            """-p '{"spec":{"emergencyStop":{"active":true,"reason":"trying it"}}}'""",
+            f"kubectl --namespace {namespace} patch tbot {bot} --type merge -p {stop}",
         ),
         ("look at it again", f"kubectl --namespace {namespace} get tbot"),
         ("what every field means", "kubectl explain tbot.spec.risk"),
         ("follow what it does", f"kubectl --namespace {namespace} logs --follow deployment/tradingbot-{bot}"),
         ("remove everything that the demo made", "make demo-down"),
-    ]  # fmt: skip
+    ]

@@ -1,4 +1,4 @@
-"""kubectl and helm as the demo and the end-to-end tests call them: one kubeconfig, a time limit, errors that say what to do."""
+"""kubectl and helm as the demo and the end-to-end tests call them: one kubeconfig, a time limit, readable errors."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class CommandError(Exception):
 
 
 def run(command: Sequence[str], *, stdin: str | None = None, timeout: float = 60.0, env: dict[str, str]) -> str:
-    """The standard output of a command; CommandError when it fails or exceeds `timeout` seconds."""
+    """Return the standard output of a command; CommandError when it fails or exceeds `timeout` seconds."""
     try:
         done = subprocess.run(
             list(command), input=stdin, capture_output=True, text=True, timeout=timeout, env=env, check=False
@@ -63,6 +63,15 @@ class Tools:
         """Like `get`, None when there is no such object."""
         printed = self.kubectl("get", *arguments, "-o", "json", "--ignore-not-found")
         return json.loads(printed) if printed.strip() else None
+
+    def kubectl_answer(self, *arguments: str) -> str:
+        """Run a kubectl that answers with its exit code too, such as `auth can-i`; return what it printed."""
+        try:
+            return self.kubectl(*arguments)
+        except CommandError as error:
+            if error.exit_code == 1:
+                return error.output
+            raise
 
     def through_service(self, namespace: str, service: str, path: str) -> str:
         """GET a path of a Service through the API server: works from anywhere that reaches the cluster."""

@@ -1,0 +1,106 @@
+"""`kubectl patch` stops a bot at once, and nothing but a person starts it again."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from tests.support.bots import Bot, Bots, Database, eventually
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tradingbot_cluster.demo.tools import Tools
+
+STOP = {"emergencyStop": {"active": True, "reason": "drill"}}
+REVERT = {"emergencyStop": None}
+
+
+@pytest.fixture
+def bot(bots: Bots, example: dict[str, Any]) -> Bot:
+    made = bots.apply(example, "stopped")
+    made.wait_for_condition("Ready", "True", "Trading", seconds=180)
+    eventually(lambda: made.api("/api/v1/status")["open_orders"] >= 0, what="an answer", seconds=30)
+    return made
+
+
+def state(bot: Bot) -> str:
+    return str(bot.api("/api/v1/status")["state"])
+
+
+def intents(tools: Tools, bot: Bot) -> int:
+    return int(Database(tools).value(f"select count(*) from simulation.intents where bot = 'trading/{bot.name}'"))
+
+
+def assert_stopped_for_good(tools: Tools, bot: Bot) -> None:
+    """KILLED in the bot and in the status, and not one more intent while the market goes on."""
+    eventually(lambda: state(bot), lambda seen: seen == "KILLED", what="the bot says KILLED", seconds=60)
+    eventually(
+        lambda: bot.status().get("state"), lambda seen: seen == "KILLED", what="the status says KILLED", seconds=60
+    )
+    before = intents(tools, bot)
+    candles = bot.api("/api/v1/bot/status")["market_time"]
+    eventually(
+        lambda: bot.api("/api/v1/bot/status")["market_time"], lambda now: now > candles, what="market time goes on"
+    )
+    assert intents(tools, bot) == before
+
+
+def test_the_stop_is_latched_in_bot_status_and_database(tools: Tools, bot: Bot) -> None:
+    bot.patch(STOP)
+    eventually(lambda: state(bot), lambda seen: seen == "KILLED", what="the gate is closed", seconds=10)
+    stop = eventually(
+        lambda: bot.status().get("emergencyStop"),
+        lambda seen: bool(seen and seen.get("id")),
+        what="the latch in status",
+    )
+    assert stop is not None
+    assert stop["id"] == bot.api("/api/v1/status")["stop"]["id"]
+    assert Database(tools).value(f"select count(*) from simulation.latches where bot = 'trading/{bot.name}'") == "1"
+    bot.wait_for_condition("Suspended", "True", "EmergencyStopped")
+    assert_stopped_for_good(tools, bot)
+
+
+def test_reverting_the_patch_and_restarting_the_pod_do_not_resume(tools: Tools, bot: Bot) -> None:
+    bot.patch(STOP)
+    bot.patch(REVERT)
+    assert_stopped_for_good(tools, bot)
+    old = bot.running_pods()
+    bot.kubectl("delete", "pods", "--selector", bot.selector, timeout=120)
+    eventually(bot.running_pods, lambda now: now and not set(now) & set(old), what="a new pod", seconds=120)
+    assert_stopped_for_good(tools, bot)
+
+
+@pytest.fixture
+def without_operator(tools: Tools) -> Iterator[None]:
+    deployment = ("--namespace", "tradingbot-system", "deployment/tradingbot-operator")
+    tools.kubectl("scale", "--replicas=0", *deployment)
+    tools.kubectl("wait", "--for=delete", "pod", "--namespace", "tradingbot-system", "--selector",
+                  "app.kubernetes.io/name=tradingbot-operator", "--timeout=60s", timeout=70)  # fmt: skip
+    yield
+    tools.kubectl("scale", "--replicas=1", *deployment)
+    tools.kubectl("rollout", "status", *deployment, "--timeout=120s", timeout=130)
+
+
+def test_a_stop_needs_no_operator(tools: Tools, bot: Bot, without_operator: None) -> None:
+    bot.patch(STOP)
+    eventually(lambda: state(bot), lambda seen: seen == "KILLED", what="the gate is closed", seconds=10)
+    before = intents(tools, bot)
+    bot.patch(REVERT)
+    assert state(bot) == "KILLED"
+    assert intents(tools, bot) == before
+
+
+def test_an_object_is_deleted_with_its_children_while_the_operator_is_down(
+    tools: Tools, bot: Bot, without_operator: None
+) -> None:
+    bot.kubectl("delete", "tbot", bot.name, "--wait=true", timeout=60)
+    kinds = (
+        "deployments,services,configmaps,serviceaccounts,roles,rolebindings,networkpolicies,poddisruptionbudgets,pods"
+    )
+    eventually(
+        lambda: bot.kubectl("get", kinds, "--selector", bot.selector, "-o", "name").split(),
+        lambda left: left == [],
+        what="every child is gone",
+        seconds=120,
+    )
