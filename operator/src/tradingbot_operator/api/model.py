@@ -10,17 +10,18 @@ from pydantic import (
     AfterValidator,
     AwareDatetime,
     BaseModel,
-    BeforeValidator,
     ConfigDict,
     Field,
+    GetCoreSchemaHandler,
     GetJsonSchemaHandler,
     PlainSerializer,
     ValidationError,
     model_validator,
 )
 from pydantic.alias_generators import to_camel
-from pydantic_core import CoreSchema, PydanticCustomError
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
+from tradingbot_operator.api.descriptions import field_descriptions
 from tradingbot_operator.api.markers import VALIDATIONS, Extend, Rule
 
 
@@ -40,11 +41,13 @@ class ApiModel(BaseModel):
 
     @classmethod
     def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
-        """Add the rules of the class to its schema."""
+        """Add the rules of the class and the descriptions of its fields to its schema."""
         produced = handler(schema)
+        resolved = handler.resolve_ref_schema(produced)
         if cls.rules:
-            resolved = handler.resolve_ref_schema(produced)
             resolved[VALIDATIONS] = [rule.to_schema() for rule in cls.rules]
+        for name, description in field_descriptions(cls).items():
+            resolved["properties"][to_camel(name)]["description"] = description
         return dict(produced)
 
     def to_manifest(self) -> dict[str, Any]:
@@ -92,14 +95,35 @@ def to_json_number(number: Decimal) -> int | float:
     return whole if whole == number else float(number)
 
 
-Number = Annotated[
-    Decimal, BeforeValidator(_read_number), PlainSerializer(to_json_number, return_type=int | float, when_used="json")
-]
-"""A decimal number, a JSON `number` in the schema."""
+def _decimal(bound: int | None) -> Decimal | None:
+    return None if bound is None else Decimal(bound)
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """Makes a Decimal of a JSON `number` and bounds it: from `ge`, or above `gt`, up to `le`."""
+
+    ge: int | None = None
+    gt: int | None = None
+    le: int | None = None
+
+    def __get_pydantic_core_schema__(self, source: type[Any], handler: GetCoreSchemaHandler) -> CoreSchema:
+        """Read the number, check its bounds, write it as a number again."""
+        return core_schema.no_info_before_validator_function(
+            _read_number,
+            core_schema.decimal_schema(ge=_decimal(self.ge), gt=_decimal(self.gt), le=_decimal(self.le)),
+            serialization=core_schema.plain_serializer_function_ser_schema(to_json_number, when_used="json"),
+        )
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        """Say `number`: pydantic's own schema of a Decimal allows strings."""
+        keywords = {"minimum": self.ge, "exclusiveMinimum": self.gt, "maximum": self.le}
+        return {"type": "number"} | {name: bound for name, bound in keywords.items() if bound is not None}
+
 
 Fraction = Annotated[
-    Number,
-    Field(gt=0, le=1),
+    Decimal,
+    Bounds(gt=0, le=1),
     Rule(
         "self > 0.0 && self <= 1.0",
         "this is a fraction: write a number above 0 and up to 1, for example 0.15 for 15 %",
@@ -109,8 +133,8 @@ Fraction = Annotated[
 
 MONEY_MAX = 1_000_000_000_000
 Money = Annotated[
-    Number,
-    Field(gt=0, le=MONEY_MAX),
+    Decimal,
+    Bounds(gt=0, le=MONEY_MAX),
     Rule(f"self > 0.0 && self <= {MONEY_MAX}.0", "write an amount above 0 in quote currency, for example 10000"),
 ]
 """A positive amount in quote currency."""
@@ -164,6 +188,8 @@ _SENTENCES = {
     "tuple_type": "write a list",
     "string_type": "write a string; put a number in quotes",
     "bool_type": "write true or false",
+    "too_short": "needs at least one entry",
+    "string_too_short": "must not be empty",
     "int_type": "write a whole number",
     "int_from_float": "write a whole number",
     "int_parsing": "write a whole number",

@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar
 from pydantic import Field
 
 from tradingbot_operator.api.markers import PRESERVE_UNKNOWN_FIELDS, Rule, RuleReason, Text, list_type
-from tradingbot_operator.api.model import ApiModel, Fraction, Money, Number
+from tradingbot_operator.api.model import ApiModel, Bounds, Fraction, Money
 
 Symbol = Annotated[
     str,
@@ -86,7 +86,7 @@ class Risk(ApiModel):
     follows from it."""
     max_open_positions: Annotated[int, Field(ge=1, le=1000)] = 5
     """Number of positions that may be open at the same time."""
-    min_risk_reward_ratio: Annotated[Number, Field(ge=0, le=1000)] = Decimal("3.0")
+    min_risk_reward_ratio: Annotated[Decimal, Bounds(ge=0, le=1000)] = Decimal("3.0")
     """Smallest ratio of what an entry may win (to its target) to what it may lose (to its stop). Entries below it are
     not taken. 0 takes all."""
     max_order_value: Money | None = None
@@ -146,7 +146,7 @@ class Feed(ApiModel):
     ) = None
     """Name of the recorded data set, for type Recorded; the image of this project has one, named recorded. A data set
     that lacks a symbol or the time frame shows as reason UnknownSymbol or DataNotFound."""
-    speed: Annotated[Number, Field(ge=0, le=1_000_000)] = Decimal(1)
+    speed: Annotated[Decimal, Bounds(ge=0, le=1_000_000)] = Decimal(1)
     """Market seconds per second of the clock, for Recorded and Synthetic: 1 is real time, 60 plays an hour in a minute,
     0 goes as fast as it can."""
     loop: bool = False
@@ -169,9 +169,9 @@ class Simulation(ApiModel):
 
     initial_capital: Money = Decimal(10_000)
     """Money in the simulated account at the first start, in quote currency."""
-    commission: Annotated[Number, Field(ge=0, le=1)] = Decimal("0.001")
+    commission: Annotated[Decimal, Bounds(ge=0, le=1)] = Decimal("0.001")
     """Fee per fill, as a fraction of its value: 0.001 is 0.1 %."""
-    slippage: Annotated[Number, Field(ge=0, le=1)] = Decimal("0.0001")
+    slippage: Annotated[Decimal, Bounds(ge=0, le=1)] = Decimal("0.0001")
     """How much worse than the quoted price a fill is, as a fraction of the price."""
     tick_interval_seconds: Annotated[int, Field(ge=1, le=3600)] = 5
     """Market seconds between two looks at the price, for stops and fills."""
@@ -192,5 +192,5 @@ class Promotion(ApiModel):
     """Trades that were opened and closed in that time."""
     max_drawdown: Fraction = Decimal("0.15")
     """Largest fall of the simulated equity below its highest value, as a fraction of that value."""
-    min_profit_factor: Annotated[Number, Field(ge=0, le=1000)] = Decimal("1.2")
+    min_profit_factor: Annotated[Decimal, Bounds(ge=0, le=1000)] = Decimal("1.2")
     """Smallest ratio of all gains to all losses. Above 1 the simulation made money."""
