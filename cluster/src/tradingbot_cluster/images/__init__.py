@@ -1,0 +1,1 @@
+"""The images that run on the development cluster."""
