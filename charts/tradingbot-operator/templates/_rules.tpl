@@ -1,0 +1,17 @@
+{{/*
+What the operator may do in each namespace that it serves: exactly the rules of docs/rbac.md, which gives the reasons.
+A unit test compares the two. It reads no Secret: it writes references, and the kubelet mounts them.
+*/}}
+{{- define "tradingbot-operator.rules" -}}
+- {apiGroups: [tradingbots.dev], resources: [tradingbots], verbs: [get, list, watch]}
+- {apiGroups: [tradingbots.dev], resources: [tradingbots/status], verbs: [patch]}
+- {apiGroups: [tradingbots.dev], resources: [tradingbots/finalizers], verbs: [update]}
+- {apiGroups: [apps], resources: [deployments], verbs: [get, list, watch, create, patch]}
+- {apiGroups: [""], resources: [services, serviceaccounts], verbs: [get, list, watch, create, patch]}
+- {apiGroups: [""], resources: [configmaps], verbs: [get, list, watch, create, patch, delete]}
+- {apiGroups: [rbac.authorization.k8s.io], resources: [roles, rolebindings], verbs: [get, list, watch, create, patch]}
+- {apiGroups: [networking.k8s.io], resources: [networkpolicies], verbs: [get, list, watch, create, patch]}
+- {apiGroups: [policy], resources: [poddisruptionbudgets], verbs: [get, list, watch, create, patch]}
+- {apiGroups: [""], resources: [pods], verbs: [list, watch]}
+- {apiGroups: [events.k8s.io], resources: [events], verbs: [create]}
+{{- end -}}
