@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import Any, Literal
 
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic.alias_generators import to_snake
 from pydantic_core import CoreSchema, core_schema
 
 VALIDATIONS = "x-kubernetes-validations"
@@ -127,14 +128,42 @@ class Extend:
         return {**handler(schema), **dict(self.keywords)}
 
 
-def list_type(kind: Literal["atomic", "set"]) -> Extend:
+@dataclass(frozen=True, slots=True)
+class ListType:
+    """How two writers of a list are merged: as a whole, as a set of scalars, or as objects that have a key."""
+
+    kind: Literal["atomic", "set", "map"]
+    key: str = ""
+
+    def __get_pydantic_core_schema__(self, source: type[Any], handler: GetCoreSchemaHandler) -> CoreSchema:
+        """Refuse two entries that are the same, as the API server does."""
+
+        def run(entries: tuple[Any, ...]) -> tuple[Any, ...]:
+            identities = [getattr(entry, to_snake(self.key)) for entry in entries] if self.key else list(entries)
+            if len(set(identities)) < len(identities):
+                raise ValueError("an entry is there twice: remove one of the two")
+            return entries
+
+        if self.kind == "atomic":
+            return handler(source)
+        return core_schema.no_info_after_validator_function(run, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        """Say it to the API server."""
+        said: dict[str, Any] = {"x-kubernetes-list-type": self.kind}
+        if self.key:
+            said["x-kubernetes-list-map-keys"] = [self.key]
+        return {**handler(schema), **said}
+
+
+def list_type(kind: Literal["atomic", "set"]) -> ListType:
     """Say how two writers of a list are merged: as a whole, or as a set of scalars."""
-    return Extend((("x-kubernetes-list-type", kind),))
+    return ListType(kind)
 
 
-def list_map(*keys: str) -> Extend:
-    """Merge a list of objects by these keys, which are then unique."""
-    return Extend((("x-kubernetes-list-type", "map"), ("x-kubernetes-list-map-keys", list(keys))))
+def list_map(key: str) -> ListType:
+    """Merge a list of objects by this key, which is then unique."""
+    return ListType("map", key)
 
 
 PRESERVE_UNKNOWN_FIELDS = Extend((("x-kubernetes-preserve-unknown-fields", True),))

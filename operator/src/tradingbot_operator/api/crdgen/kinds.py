@@ -100,7 +100,8 @@ KINDS: Final = (
 _STANDARD: Final[dict[str, Schema]] = {
     "apiVersion": {"description": f"Always {names.API_VERSION}.", "type": "string"},
     "kind": {"description": "Kind of the object.", "type": "string"},
-    "metadata": {"type": "object"},
+    # Named here because a rule points to it; the API server has its own schema of metadata.
+    "metadata": {"type": "object", "properties": {"name": {"type": "string"}}},
 }
 
 

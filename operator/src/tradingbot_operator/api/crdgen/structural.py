@@ -62,6 +62,15 @@ def reflow(text: str) -> str:
     return "\n\n".join(" ".join(paragraph.split()) for paragraph in text.split("\n\n"))
 
 
+def _default_sentence(schema: Schema) -> str:
+    """Say the default: kubectl explain shows allowed values, but no defaults."""
+    default = schema.get("default")
+    if default is None or isinstance(default, dict) or "Default: " in schema["description"]:
+        return ""
+    written = ", ".join(default) if isinstance(default, list) else default
+    return f" Default: {str(written).lower() if isinstance(written, bool) else written}."
+
+
 class Converter:
     """Converts one document with its definitions."""
 
@@ -79,7 +88,7 @@ class Converter:
         self._kind(found, result, path)
         self._default(result, path)
         if "description" in result:
-            result["description"] = reflow(result["description"])
+            result["description"] = reflow(result["description"]) + _default_sentence(result)
         elif described:
             raise NotStructural(path, "has no description: write a sentence below the field")
         return {key: result[key] for key in _COPIED if key in result}
@@ -234,8 +243,9 @@ class Converter:
             given = {name: value for name, value in default.items() if value is not None and value != []}
             if result.get("type") != "object" or not _same_defaults(given, own, result):
                 raise NotStructural(path, "the default of an object must be what its fields have as defaults")
-            # {} lets the defaults of the fields apply: each is written once.
-            result["default"] = {}
+            # {} lets the defaults of the fields apply: each is written once. Only where the object has rules the
+            # fields' defaults are needed here too: the API server asks the rules about the default as it stands.
+            result["default"] = own if VALIDATIONS in result else {}
 
 
 def _same_defaults(given: Schema, own: Schema, schema: Schema) -> bool:

@@ -9,7 +9,7 @@ from pydantic.json_schema import WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from tradingbot_operator.api.conditions import ConditionStatus
-from tradingbot_operator.api.markers import PRESERVE_UNKNOWN_FIELDS, Rule, Text, list_map, list_type
+from tradingbot_operator.api.markers import PRESERVE_UNKNOWN_FIELDS, VALIDATIONS, Rule, Text, list_map, list_type
 from tradingbot_operator.api.model import ApiModel, StatusModel, Timestamp
 from tradingbot_operator.api.names import ResourceNames
 
@@ -64,6 +64,12 @@ Quantity = Annotated[
             "pattern": QUANTITY_PATTERN,
             "maxLength": 32,
             "x-kubernetes-int-or-string": True,
+            VALIDATIONS: [
+                Rule(
+                    "type(self) == int || isQuantity(string(self))",
+                    "write an amount such as 500m, 2 or 512Mi; put a fraction in quotes",
+                ).to_schema()
+            ],
         }
     ),
 ]

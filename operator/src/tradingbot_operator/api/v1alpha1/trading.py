@@ -50,7 +50,12 @@ class Strategy(ApiModel):
     name: StrategyName
     """Name of the strategy, as the bot's image knows it, for example breakout. A name that the image does not have
     shows as reason UnknownStrategy, with the names that it has."""
-    symbols: Annotated[tuple[Symbol, ...], Field(min_length=1, max_length=50), list_type("set")]
+    symbols: Annotated[
+        tuple[Symbol, ...],
+        Field(min_length=1, max_length=50),
+        list_type("set"),
+        Rule("self.size() > 0", "name at least one market, for example symbols: [BTC/USDT]"),
+    ]
     """Markets to trade, 1 to 50, as BASE/QUOTE (BTC/USDT), or BASE/QUOTE:SETTLE for perpetual futures
     (BTC/USDT:USDT)."""
     timeframe: Timeframe = Timeframe.ONE_MINUTE
