@@ -6,9 +6,10 @@ pip's settings) is given to the build and is not in the image.
 
 from __future__ import annotations
 
+import configparser
 import json
 import os
-import re
+import shutil
 import subprocess
 import tempfile
 from pathlib import Path
@@ -20,26 +21,35 @@ from tradingbot_cluster.paths import cache_directory, runtime_base
 from tradingbot_cluster.prerequisites import find_program, search_path
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from tradingbot_cluster.console import Step
 
-CERTIFICATES: Final = Path("/etc/ssl/certs")
-PIP_CONFIGURATION: Final = (Path("~/.config/pip/pip.conf").expanduser(), Path("/etc/pip.conf"))
-# buildah passes the proxy variables by itself, to the build only.
-_PASSED: Final = re.compile(
-    r"^(PIP_\w+|UV_\w+|SSL_CERT_(FILE|DIR)|REQUESTS_CA_BUNDLE|CURL_CA_BUNDLE|NODE_EXTRA_CA_CERTS)$"
-)
-_NOT_PASSED: Final = {"PIP_FIND_LINKS", "PIP_CACHE_DIR", "PIP_TARGET", "PIP_PREFIX", "PIP_USER", "UV_CACHE_DIR"}
+# Not mounted where they are: packages write into the image's own /etc/ssl/certs.
+CERTIFICATES: Final = Path("/etc/ssl/certs/ca-certificates.crt")
+CERTIFICATES_IN_BUILD: Final = "/run/build/ca-certificates.crt"
+PIP_CONFIGURATION: Final = (Path("/etc/pip.conf"), Path("~/.pip/pip.conf"), Path("~/.config/pip/pip.conf"))
+_PIP_SETTINGS: Final = ("index-url", "extra-index-url", "trusted-host", "timeout", "default-timeout", "retries")
 
 
-def build_environment(environment: Mapping[str, str]) -> dict[str, str]:
-    """Return the variables that a build is given."""
-    return {
-        name: value
-        for name, value in environment.items()
-        if _PASSED.match(name) and name not in _NOT_PASSED and value
-    }
+def pip_configuration(environment: Mapping[str, str], files: Iterable[Path], *, certificates: bool) -> str:
+    """Return the pip.conf of a build: where this machine's pip finds packages, and whom it trusts.
+
+    A file, because `buildah build --env` leaves the variables in the image, and without them in the image (`--unsetenv`)
+    a build does not see them either.
+    """
+    found = configparser.RawConfigParser(strict=False)
+    found.read([file.expanduser() for file in files])
+    settings = dict(found["global"]) if found.has_section("global") else {}
+    for name in _PIP_SETTINGS:
+        value = environment.get(f"PIP_{name.upper().replace('-', '_')}")
+        if value:
+            settings[name] = value
+    kept = {name: value for name, value in settings.items() if name in _PIP_SETTINGS}
+    if certificates:
+        kept["cert"] = CERTIFICATES_IN_BUILD
+    lines = [f"{name} = {value}".replace("\n", "\n    ") for name, value in sorted(kept.items())]
+    return "\n".join(["[global]", *lines, ""])
 
 
 class Buildah:
@@ -50,7 +60,6 @@ class Buildah:
         self._storage.mkdir(parents=True, exist_ok=True)
         self._policy = self._storage / "policy.json"
         write_if_changed(self._policy, json.dumps({"default": [{"type": "insecureAcceptAnything"}]}))
-        write_if_changed(self._storage / "storage.conf", "[storage]\n")
         write_if_changed(self._storage / "registries.conf", "unqualified-search-registries = []\n")
         self._driver = ""
 
@@ -62,9 +71,7 @@ class Buildah:
         """Make an image whose only layer is the content of an archive."""
         with tempfile.TemporaryDirectory(prefix="tradingbot-image-") as context:
             # A link would not be followed out of the context.
-            os.link(archive, Path(context) / "root.tar") if _same_device(archive, Path(context)) else _copy(
-                archive, Path(context) / "root.tar"
-            )
+            _link_or_copy(archive, Path(context) / "root.tar")
             (Path(context) / "Dockerfile").write_text("FROM scratch\nADD root.tar /\nENV LANG=C.UTF-8\nCMD [\"python3\"]\n")
             self.build(reference, Path(context) / "Dockerfile", Path(context), {}, running)
 
@@ -73,15 +80,12 @@ class Buildah:
         command = ["build", "--isolation=chroot", "--network=host", "--pull=never", "--layers", "--format=docker"]
         command += [f"--tag={reference}", f"--file={dockerfile}"]
         command += [f"--build-arg={name}={value}" for name, value in arguments.items()]
-        passed = build_environment(os.environ)
-        if CERTIFICATES.is_dir():
-            command.append(f"--volume={CERTIFICATES}:{CERTIFICATES}:ro")
-        for file in PIP_CONFIGURATION:
-            if file.is_file() and "PIP_CONFIG_FILE" not in passed:
-                command.append(f"--volume={file}:/run/pip.conf:ro")
-                passed["PIP_CONFIG_FILE"] = "/run/pip.conf"
-        for name, value in passed.items():
-            command += [f"--env={name}={value}", f"--unsetenv={name}"]
+        certificates = CERTIFICATES.is_file()
+        if certificates:
+            command.append(f"--volume={CERTIFICATES}:{CERTIFICATES_IN_BUILD}:ro")
+        pip = self._storage / "pip.conf"
+        write_if_changed(pip, pip_configuration(os.environ, PIP_CONFIGURATION, certificates=certificates), 0o600)
+        command.append(f"--volume={pip}:/etc/pip.conf:ro")
         self._stream([*command, str(context)], running)
 
     def save(self, reference: str, archive: Path) -> None:
@@ -108,6 +112,7 @@ class Buildah:
     def _global(self) -> list[str]:
         if not self._driver:
             self._driver = self._choose_driver()
+            write_if_changed(self._storage / "storage.conf", f'[storage]\ndriver = "{self._driver}"\n')
         run = runtime_base() / "containers"
         return [
             find_program("buildah"),
@@ -160,9 +165,8 @@ class Buildah:
             raise ClusterError("the build of the image failed:\n" + "\n".join(lines))
 
 
-def _same_device(first: Path, second: Path) -> bool:
-    return first.stat().st_dev == second.stat().st_dev
-
-
-def _copy(source: Path, target: Path) -> None:
-    subprocess.run(["cp", "--reflink=auto", str(source), str(target)], check=True)
+def _link_or_copy(source: Path, target: Path) -> None:
+    try:
+        target.hardlink_to(source)
+    except OSError:  # another file system
+        shutil.copyfile(source, target)
