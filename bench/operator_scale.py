@@ -109,6 +109,7 @@ async def settle(cluster: ScaleCluster) -> None:
 
     async with connect(cluster.kubeconfig) as kube:
         deadline = time.monotonic() + 600
+        bots: list[dict[str, Any]] = []
         while time.monotonic() < deadline:
             bots = (await kube.list("TradingBot", NAMESPACE))["items"]
             if len(bots) == BOTS and all(ready(bot) for bot in bots):
