@@ -7,7 +7,7 @@ from decimal import ROUND_CEILING, Decimal
 from typing import Final
 
 _PARTS: Final = re.compile(r"^([+-]?[0-9.]+)([KMGTPE]i|[numkMGTPE]|[eE][+-]?[0-9]+)?$")
-_BINARY: Final = {f"{letter}i": 1024 ** (power + 1) for power, letter in enumerate("KMGTPE")}
+_BINARY: Final[dict[str, int]] = {f"{letter}i": 1024 ** (power + 1) for power, letter in enumerate("KMGTPE")}
 _DECIMAL: Final = {"n": -9, "u": -6, "m": -3, "": 0, "k": 3, "M": 6, "G": 9, "T": 12, "P": 15, "E": 18}
 
 
@@ -66,5 +66,7 @@ def amount(quantity: str) -> Decimal:
     number, unit = Decimal(match[1]), match[2] or ""
     if unit in _BINARY:
         return number * _BINARY[unit]
-    power = int(unit[1:]) if len(unit) > 1 else _DECIMAL[unit]
-    return number * Decimal(10) ** power
+    exponent = unit[1:]
+    power = int(exponent) if exponent else _DECIMAL[unit]
+    result: Decimal = number * Decimal(10) ** power
+    return result

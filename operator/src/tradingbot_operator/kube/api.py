@@ -28,6 +28,9 @@ class KubeApi(Protocol):
     async def apply(self, kind: Kind, manifest: Manifest, *, force: bool) -> Manifest:
         """Server-side apply; return the object as it is now. `force` takes fields over from other managers."""
 
+    async def apply_new(self, kind: Kind, manifest: Manifest) -> Manifest:
+        """Server-side apply that only creates: raises ConflictError, and changes nothing, when the object exists."""
+
     async def apply_status(self, kind: Kind, manifest: Manifest) -> Manifest:
         """Server-side apply of the status subresource; return the object as it is now."""
 

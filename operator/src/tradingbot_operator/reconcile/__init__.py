@@ -1,0 +1,1 @@
+"""One level-triggered reconciler per kind: observe, decide, apply what differs, report."""

@@ -48,7 +48,7 @@ class Reconciler(Protocol):
 class Controller:
     """A bounded number of workers over one queue."""
 
-    def __init__(  # noqa: PLR0913 - one constructor, called once in wiring
+    def __init__(
         self,
         name: str,
         queue: WorkQueue[Key],

@@ -58,7 +58,7 @@ class Health:
 
 
 async def heartbeat(health: Health, on_stall: Callable[[str], None]) -> None:
-    """Measure the loop's lag each second; call `on_stall` when a problem lasts; end the process when the loop blocks."""
+    """Measure the loop's lag each second; call `on_stall` when a problem lasts; end the process if the loop blocks."""
     bad_since: float | None = None
     try:
         while True:
@@ -98,9 +98,7 @@ def metrics_app(metrics: Metrics) -> web.Application:
     """Build the application that Prometheus scrapes."""
 
     async def scrape(_: web.Request) -> web.Response:
-        return web.Response(
-            body=metrics.render(), headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"}
-        )
+        return web.Response(body=metrics.render(), headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"})
 
     app = web.Application()
     app.router.add_get("/metrics", scrape)

@@ -1,0 +1,89 @@
+"""The emergency stop's latch. Once latched it only gets older or better described; no spec takes it away."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from tradingbot_operator.api.v1alpha1.safety import EmergencyStop, EmergencyStopOutcome, EmergencyStopStatus
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+_ID: Final = re.compile(r"^([0-9a-z]{1,8})-([0-9]+)$")
+MESSAGE_LENGTH: Final = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class SeenStop:
+    """A stop in a spec, as of the object's generation in which it was first seen."""
+
+    uid: str
+    generation: int
+    stop: EmergencyStop
+
+    @property
+    def id(self) -> str:
+        """Identity that the bot computes as well, by itself."""
+        return f"{self.uid[:8]}-{self.generation}"
+
+
+def latch(
+    recorded: EmergencyStopStatus | None, seen: SeenStop | None, reported: EmergencyStopStatus | None, now: datetime
+) -> EmergencyStopStatus | None:
+    """Merge what the status says, what the spec asked for and what the bot reports. Of two stops the older counts."""
+    asked = None
+    if seen is not None:
+        asked = EmergencyStopStatus(
+            id=seen.id,
+            since=now,
+            source="spec",
+            reason=seen.stop.reason or "",
+            close_positions=seen.stop.close_positions,
+        )
+    found = [stop for stop in (recorded, asked, reported) if stop is not None]
+    if not found:
+        return None
+    oldest = found[0]
+    for stop in found[1:]:
+        if _is_older(stop, oldest):
+            oldest = stop
+    outcome = reported.outcome if reported is not None and reported.outcome is not None else oldest.outcome
+    close = any(stop.close_positions for stop in found)
+    return oldest.model_copy(update={"outcome": outcome, "close_positions": close})
+
+
+def read_report(report: dict[str, Any] | None) -> EmergencyStopStatus | None:
+    """Read the stop of the bot's own status report; what cannot be read is ignored (the latch itself never is)."""
+    stop = (report or {}).get("stop")
+    if not isinstance(stop, dict) or not stop.get("id") or not stop.get("since"):
+        return None
+    outcome = stop.get("outcome")
+    try:
+        return EmergencyStopStatus(
+            id=str(stop["id"])[:128],
+            since=stop["since"],
+            source=str(stop.get("source") or "bot")[:64],
+            reason=str(stop.get("reason") or "")[:MESSAGE_LENGTH],
+            close_positions=stop.get("close_positions") is True,
+            outcome=_outcome(outcome) if isinstance(outcome, dict) else None,
+        )
+    except ValueError:
+        return None
+
+
+def _outcome(outcome: dict[str, Any]) -> EmergencyStopOutcome:
+    cancelled = outcome.get("orders_cancelled")
+    return EmergencyStopOutcome(
+        state=str(outcome.get("state") or "UNKNOWN")[:64],
+        message=str(outcome.get("message") or "")[:MESSAGE_LENGTH],
+        orders_cancelled=cancelled if isinstance(cancelled, int) and cancelled >= 0 else None,
+    )
+
+
+def _is_older(stop: EmergencyStopStatus, than: EmergencyStopStatus) -> bool:
+    mine, other = _ID.match(stop.id), _ID.match(than.id)
+    if mine and other and mine[1] == other[1]:
+        return int(mine[2]) < int(other[2])
+    return stop.since < than.since

@@ -1,0 +1,68 @@
+"""Finds deletions that no watch told of: by listing again, after a watch had to start over and every now and then."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import structlog
+
+from tradingbot_operator.desired.kinds import BY_NAME, CHILDREN, POD, TRADING_BOT
+from tradingbot_operator.desired.naming import CHILD_SELECTOR
+from tradingbot_operator.runtime.keys import ObjectId
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from tradingbot_operator.desired.kinds import Kind
+    from tradingbot_operator.kube.api import KubeApi
+    from tradingbot_operator.runtime.informer import Informer
+    from tradingbot_operator.runtime.store import Store
+
+log = structlog.get_logger(__name__)
+
+WATCHED: tuple[Kind, ...] = (TRADING_BOT, *CHILDREN, POD)
+
+
+def selector_of(kind: Kind) -> str:
+    """Return the label selector with which a kind is listed and watched."""
+    return "" if kind is TRADING_BOT else CHILD_SELECTOR
+
+
+class Audit:
+    """Lists kinds into the store: once before the start, and again when deletions may have been missed."""
+
+    def __init__(self, kube: KubeApi, store: Store, informer: Informer, namespaces: Iterable[str]) -> None:
+        self._kube = kube
+        self._store = store
+        self._informer = informer
+        self._namespaces = tuple(namespaces) or ("",)
+
+    async def seed(self) -> int:
+        """Fill the store; children first, so that the first pass over a bot sees them. Return the number of objects."""
+        for kind in (*CHILDREN, POD, TRADING_BOT):
+            for namespace in self._namespaces:
+                pages = self._kube.list_pages(kind, namespace=namespace, label_selector=selector_of(kind))
+                async for page in pages:
+                    for obj in page:
+                        self._informer.seed(kind.kind, obj)
+        return len(self._store)
+
+    async def again(self, kinds: Iterable[str]) -> None:
+        """List kinds and drop what is gone."""
+        for name in sorted(kinds):
+            kind = BY_NAME[name]
+            before = set(self._store.ids(name))
+            listed: set[ObjectId] = set()
+            for namespace in self._namespaces:
+                pages = self._kube.list_pages(kind, namespace=namespace, label_selector=selector_of(kind))
+                async for page in pages:
+                    for obj in page:
+                        meta = obj["metadata"]
+                        listed.add(ObjectId(name, meta.get("namespace", ""), meta["name"]))
+                        self._informer.seen(name, None, obj)
+            owners = {oid: self._store.owner(oid) for oid in before - listed}
+            lost = self._store.replace(name, listed, before)
+            for oid in lost:
+                self._informer.lost(oid, owners.get(oid))
+            if lost:
+                log.warning("a watch had missed deletions", kind=name, count=len(lost))

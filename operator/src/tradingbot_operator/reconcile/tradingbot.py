@@ -1,0 +1,295 @@
+"""One pass over one TradingBot: load, validate, latch, write what differs, prune, report.
+
+Level-triggered: nothing here knows which event caused the pass. A pass that finds everything right writes nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+import structlog
+
+from tradingbot_operator.api.conditions import ConditionStatus, ConditionType, Reason
+from tradingbot_operator.api.model import InvalidSpec, parse
+from tradingbot_operator.api.names import API_VERSION
+from tradingbot_operator.api.v1alpha1 import TradingBot, TradingBotStatus
+from tradingbot_operator.api.v1alpha1.tradingbot import requested_stop
+from tradingbot_operator.desired.kinds import DEPLOYMENT, EVENT, POD, TRADING_BOT
+from tradingbot_operator.desired.naming import child_name
+from tradingbot_operator.desired.tradingbot import Desired, build
+from tradingbot_operator.desired.workload import image_of
+from tradingbot_operator.kube.errors import ConflictError, InvalidError, KubeError, NotFoundError
+from tradingbot_operator.policy.mode import ModeDecision, effective_mode
+from tradingbot_operator.policy.stop import SeenStop, latch, read_report
+from tradingbot_operator.reconcile.children import Blocked, Children, ensure_all, retryable
+from tradingbot_operator.runtime.controller import Result, RetryError
+from tradingbot_operator.runtime.keys import Key, ObjectId
+from tradingbot_operator.status.observation import BotReport, Observed, Obstacle
+from tradingbot_operator.status.pods import is_ready
+from tradingbot_operator.status.tradingbot import Subject, derive
+from tradingbot_operator.status.transitions import event, transitions
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from datetime import datetime
+
+    from tradingbot_operator.desired.config import BuildConfig
+    from tradingbot_operator.kube.api import KubeApi
+    from tradingbot_operator.runtime.store import Store
+
+log = structlog.get_logger(__name__)
+
+
+class Bots(Protocol):
+    """The poller of the bots' own status."""
+
+    enabled: bool
+
+    def follow(self, key: Key, address: str | None, *, urgent: bool) -> None:
+        """Poll the bot at this address (host of the pod), or not at all; `urgent` at once and often."""
+
+    def forget(self, key: Key) -> None:
+        """Stop polling a bot that is gone."""
+
+    def report(self, key: Key) -> BotReport:
+        """Return the last answer."""
+
+
+@dataclass(slots=True)
+class Scope:
+    """Everything that one pass knows."""
+
+    key: Key
+    obj: dict[str, Any]
+    recorded: TradingBotStatus
+    bot: TradingBot | None = None
+    mode: ModeDecision | None = None
+    desired: Desired | None = None
+    blocked: list[Blocked] = field(default_factory=list)
+    invalid: Obstacle | None = None
+
+    @property
+    def uid(self) -> str:
+        """Identity of the object."""
+        return str(self.obj["metadata"]["uid"])
+
+    @property
+    def obstacle(self) -> Obstacle | None:
+        """What kept the pass from doing its work; the spec first."""
+        return self.invalid or (self.blocked[0].obstacle if self.blocked else None)
+
+
+class TradingBotReconciler:
+    """Reconciles TradingBots. `now` returns the time in UTC."""
+
+    def __init__(
+        self,
+        kube: KubeApi,
+        store: Store,
+        config: BuildConfig,
+        bots: Bots,
+        *,
+        now: Callable[[], datetime],
+        on_ready: Callable[[Key, str | None], None] = lambda _key, _ready: None,
+    ) -> None:
+        self._kube = kube
+        self._store = store
+        self._config = config
+        self._bots = bots
+        self._now = now
+        self._on_ready = on_ready
+        self._children = Children(kube, store)
+        self._seen: dict[Key, SeenStop] = {}
+
+    def note(self, obj: Mapping[str, Any]) -> bool:
+        """Look at a version of an object as it comes by; return whether it asks for a stop that is not latched yet.
+
+        A stop that is reverted a moment later may be gone from the store when the pass runs: it counts all the same.
+        """
+        stop = requested_stop(obj)
+        meta = obj["metadata"]
+        key = Key(meta["namespace"], meta["name"])
+        latched = (obj.get("status") or {}).get("emergencyStop")
+        if stop is None or latched:
+            return False
+        known = self._seen.get(key)
+        if known is None or known.uid != meta["uid"]:
+            self._seen[key] = SeenStop(meta["uid"], meta.get("generation", 0), stop)
+        return True
+
+    async def reconcile(self, key: Key) -> Result:
+        """Bring the children and the status of one TradingBot to what its spec says."""
+        obj = self._store.get(ObjectId(TRADING_BOT.kind, *key))
+        if obj is None:
+            self._forget(key)
+            return Result()
+        if obj["metadata"].get("deletionTimestamp"):
+            # The garbage collector removes the children, by their owner references. Nothing may be created any more.
+            self._bots.forget(key)
+            return Result()
+        scope = self._open(key, obj)
+        self.note(obj)
+        if scope.recorded.emergency_stop is None and key in self._seen:
+            # Before anything else: from here on no revert of the spec takes the stop away.
+            await self._report(scope)
+        trouble = await self._write(scope)
+        self._follow(scope)
+        if not self._is_unsure(scope):
+            await self._report(scope)
+        if trouble is not None:
+            raise RetryError(str(trouble), after=retryable(trouble)) from trouble
+        return self._result(scope)
+
+    def _open(self, key: Key, obj: dict[str, Any]) -> Scope:
+        scope = Scope(key, obj, _recorded(obj))
+        try:
+            scope.bot = parse(TradingBot, {k: v for k, v in obj.items() if k != "status"})
+        except InvalidSpec as error:
+            scope.invalid = Obstacle(Reason.INVALID_SPEC, f"Correct the spec: {error}")
+            return scope
+        scope.mode = effective_mode(scope.bot.spec)
+        scope.desired = build(scope.bot, scope.mode.mode, self._config)
+        return scope
+
+    async def _write(self, scope: Scope) -> KubeError | None:
+        """Write children and prune; return the error after which the server must be asked again later."""
+        if scope.desired is None:
+            return None
+        try:
+            scope.blocked = await ensure_all(self._children, scope.key, scope.uid, scope.desired.manifests)
+            if not scope.blocked:
+                deployment = self._deployment(scope)
+                await self._children.prune(scope.key, scope.uid, scope.desired.config_map, deployment)
+        except KubeError as error:
+            return error
+        return None
+
+    def _deployment(self, scope: Scope) -> dict[str, Any] | None:
+        return self._store.get(ObjectId(DEPLOYMENT.kind, scope.key.namespace, child_name(scope.key.name)))
+
+    def _observe(self, scope: Scope) -> Observed:
+        pods = self._store.children(scope.key, POD.kind)
+        pods.sort(key=lambda pod: str(pod["metadata"].get("creationTimestamp")), reverse=True)
+        return Observed(
+            deployment=self._deployment(scope),
+            pods=tuple(pods),
+            report=self._bots.report(scope.key),
+            polled=self._bots.enabled,
+        )
+
+    def _subject(self, scope: Scope, observed: Observed) -> Subject:
+        stop = latch(
+            scope.recorded.emergency_stop, self._seen.get(scope.key), read_report(observed.report.body), self._now()
+        )
+        bot, mode = scope.bot, scope.mode
+        common = Subject(
+            name=scope.key.name,
+            namespace=scope.key.namespace,
+            generation=scope.obj["metadata"].get("generation", 0),
+            recorded=scope.recorded,
+            stop=stop,
+        )
+        if bot is None or mode is None or scope.desired is None:
+            return common
+        return Subject(
+            name=common.name,
+            namespace=common.namespace,
+            generation=common.generation,
+            recorded=common.recorded,
+            stop=stop,
+            trading=bot.spec.trading,
+            mode=mode.mode,
+            held_back=mode.held_back,
+            held_back_message=mode.message,
+            config_map=scope.desired.config_map,
+            image=image_of(bot, self._config)[0],
+        )
+
+    async def _report(self, scope: Scope) -> None:
+        """Write the status if it differs, then tell of transitions."""
+        observed = self._observe(scope)
+        before = scope.recorded
+        after = derive(self._subject(scope, observed), observed, scope.obstacle, self._now())
+        status = after.to_manifest()
+        if status != scope.obj.get("status"):
+            manifest = {
+                "apiVersion": API_VERSION,
+                "kind": TRADING_BOT.kind,
+                "metadata": {"name": scope.key.name, "namespace": scope.key.namespace, "uid": scope.uid},
+                "status": status,
+            }
+            try:
+                written = await self._kube.apply_status(TRADING_BOT, manifest)
+            except (NotFoundError, ConflictError, InvalidError) as error:
+                if scope.uid in str(error) or isinstance(error, NotFoundError):
+                    log.info("the object was deleted before its status was written")
+                    return
+                raise
+            self._store.put(TRADING_BOT.kind, written)
+            scope.obj, scope.recorded = written, _recorded(written)
+            await self._tell(scope, before, after)
+        if after.emergency_stop is not None:
+            self._seen.pop(scope.key, None)
+        self._on_ready(scope.key, _ready(after))
+
+    async def _tell(self, scope: Scope, before: TradingBotStatus, after: TradingBotStatus) -> None:
+        for transition in transitions(before, after):
+            log.info("transition", reason=transition.reason, note=transition.note)
+            manifest = event(
+                transition, name=scope.key.name, namespace=scope.key.namespace, uid=scope.uid, now=self._now()
+            )
+            try:
+                await self._kube.create(EVENT, manifest)
+            except KubeError as error:
+                log.warning("an event was not written", reason=transition.reason, error=str(error))
+
+    def _follow(self, scope: Scope) -> None:
+        """Poll the ready pod of this bot; often while it has not confirmed a stop."""
+        pods = [pod for pod in self._store.children(scope.key, POD.kind) if is_ready(pod) and pod["status"]["podIP"]]
+        current = [p for p in pods if scope.desired and p["spec"]["configMap"] == scope.desired.config_map]
+        chosen = next(iter(current or pods), None)
+        stopping = scope.recorded.emergency_stop is not None or scope.key in self._seen
+        confirmed = read_report(self._bots.report(scope.key).body) is not None
+        self._bots.follow(scope.key, chosen["status"]["podIP"] if chosen else None, urgent=stopping and not confirmed)
+
+    def _is_unsure(self, scope: Scope) -> bool:
+        """Return whether the bot must be asked before its status can be judged (after a restart of the operator)."""
+        report = self._bots.report(scope.key)
+        if not self._bots.enabled or report.body is not None or report.unreachable or scope.obstacle is not None:
+            return False
+        if scope.recorded.role is None or scope.recorded.observed_generation != scope.obj["metadata"].get("generation"):
+            return False
+        return any(is_ready(pod) for pod in self._store.children(scope.key, POD.kind))
+
+    def _result(self, scope: Scope) -> Result:
+        waits = [blocked.retry_after for blocked in scope.blocked]
+        if not waits:
+            return Result()
+        if None in waits:
+            raise RetryError(scope.blocked[0].obstacle.message)
+        return Result(requeue_after=min(wait for wait in waits if wait is not None))
+
+    def _forget(self, key: Key) -> None:
+        self._seen.pop(key, None)
+        self._bots.forget(key)
+        self._on_ready(key, None)
+
+
+def _recorded(obj: Mapping[str, Any]) -> TradingBotStatus:
+    try:
+        return parse(TradingBotStatus, obj.get("status") or {})
+    except InvalidSpec:
+        # Written by something else than an operator: everything is derived anew, but a latch is never lost.
+        stop = (obj.get("status") or {}).get("emergencyStop")
+        try:
+            return parse(TradingBotStatus, {"emergencyStop": stop} if stop else {})
+        except InvalidSpec:
+            return TradingBotStatus()
+
+
+def _ready(status: TradingBotStatus) -> str:
+    for condition in status.conditions:
+        if condition.type == ConditionType.READY.value:
+            return condition.status.value
+    return ConditionStatus.UNKNOWN.value

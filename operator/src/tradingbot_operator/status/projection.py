@@ -1,0 +1,57 @@
+"""What the store keeps of each kind: all that was applied, and of the status only what the operator reads.
+
+Everything else would wake the operator for nothing: times of conditions, counters of other controllers, revisions.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from tradingbot_operator.status.pods import project_pod
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_NOISE: Final = {"deployment.kubernetes.io/revision", "kubectl.kubernetes.io/last-applied-configuration"}
+_COUNTS: Final = ("observedGeneration", "replicas", "updatedReplicas", "availableReplicas")
+_CONDITION: Final = ("type", "status", "reason")
+
+
+def _child(obj: dict[str, Any]) -> dict[str, Any]:
+    slim = {key: value for key, value in obj.items() if key != "status"}
+    meta = dict(obj["metadata"])
+    annotations = meta.get("annotations")
+    if annotations:
+        meta["annotations"] = {key: value for key, value in annotations.items() if key not in _NOISE}
+    slim["metadata"] = meta
+    return slim
+
+
+def _deployment(obj: dict[str, Any]) -> dict[str, Any]:
+    slim = _child(obj)
+    status = obj.get("status") or {}
+    slim["status"] = {key: status[key] for key in _COUNTS if key in status}
+    slim["status"]["conditions"] = [_condition(condition) for condition in status.get("conditions") or []]
+    return slim
+
+
+def _condition(condition: dict[str, Any]) -> dict[str, Any]:
+    kept = {key: condition.get(key) for key in _CONDITION}
+    if condition.get("type") == "ReplicaFailure":
+        kept["message"] = condition.get("message")
+    if condition.get("type") == "Progressing" and condition.get("reason") != "ProgressDeadlineExceeded":
+        kept["reason"] = "Other"
+    return kept
+
+
+PROJECTIONS: Final[dict[str, Callable[[dict[str, Any]], dict[str, Any]]]] = {
+    "ServiceAccount": _child,
+    "Role": _child,
+    "RoleBinding": _child,
+    "NetworkPolicy": _child,
+    "PodDisruptionBudget": _child,
+    "ConfigMap": _child,
+    "Service": _child,
+    "Deployment": _deployment,
+    "Pod": project_pod,
+}

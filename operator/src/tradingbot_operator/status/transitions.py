@@ -1,0 +1,71 @@
+"""Events: a few, on transitions that a person wants to hear of, with the reasons of the conditions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from tradingbot_operator.api.conditions import ConditionStatus, ConditionType, Reason
+from tradingbot_operator.api.names import API_VERSION, TRADING_BOT
+from tradingbot_operator.desired.hashing import digest
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from tradingbot_operator.api.v1alpha1.common import Condition
+    from tradingbot_operator.api.v1alpha1.tradingbot import TradingBotStatus
+
+NOTE_LENGTH = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Transition:
+    """Something that a person wants to hear of."""
+
+    warning: bool
+    reason: str
+    note: str
+
+
+def transitions(before: TradingBotStatus, after: TradingBotStatus) -> list[Transition]:
+    """Compare two statuses. Creation and ordinary rollouts are silent: the conditions say them."""
+    found = []
+    if after.emergency_stop is not None and before.emergency_stop is None:
+        note = f"Emergency stop {after.emergency_stop.id}: {after.emergency_stop.reason or 'no reason given'}"
+        found.append(Transition(True, Reason.EMERGENCY_STOPPED.value, note))  # noqa: FBT003 - a warning
+    old, new = _degraded(before), _degraded(after)
+    if new is not None and new.status is ConditionStatus.TRUE:
+        if old is None or old.status is not ConditionStatus.TRUE or old.reason != new.reason:
+            found.append(Transition(True, new.reason, new.message))  # noqa: FBT003 - a warning
+    elif new is not None and old is not None and old.status is ConditionStatus.TRUE:
+        found.append(Transition(False, new.reason, f"No longer {old.reason}."))  # noqa: FBT003 - good news
+    return found
+
+
+def event(transition: Transition, *, name: str, namespace: str, uid: str, now: datetime) -> dict[str, Any]:
+    """Build the Event. Its name is a function of what it tells, so a repeated pass does not tell it twice."""
+    stamp = now.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    identity = digest([uid, transition.reason, transition.note, now.strftime("%Y-%m-%dT%H:%M")], 12)
+    return {
+        "apiVersion": "events.k8s.io/v1",
+        "kind": "Event",
+        "metadata": {"name": f"{name}.{identity}", "namespace": namespace},
+        "eventTime": stamp,
+        "reportingController": "tradingbots.dev/operator",
+        "reportingInstance": "tradingbot-operator",
+        "action": "Reconcile",
+        "type": "Warning" if transition.warning else "Normal",
+        "reason": transition.reason,
+        "note": transition.note[:NOTE_LENGTH],
+        "regarding": {
+            "apiVersion": API_VERSION,
+            "kind": TRADING_BOT.kind,
+            "namespace": namespace,
+            "name": name,
+            "uid": uid,
+        },
+    }
+
+
+def _degraded(status: TradingBotStatus) -> Condition | None:
+    return next((c for c in status.conditions if c.type == ConditionType.DEGRADED.value), None)

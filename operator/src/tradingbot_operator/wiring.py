@@ -1,0 +1,328 @@
+"""Puts the parts together, and is the only part that knows kopf: informer and process shell, nothing more.
+
+kopf's handlers store and enqueue. There is no timer, daemon, index, finalizer or annotation of its, so objects can be
+deleted while the operator is down, and nothing of kopf's state is in the cluster.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections import Counter
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import kopf
+import structlog
+
+from tradingbot_operator.desired.kinds import TRADING_BOT
+from tradingbot_operator.desired.ownership import bot_of
+from tradingbot_operator.kube.client import KubeClient
+from tradingbot_operator.kube.errors import KubeError, NotFoundError
+from tradingbot_operator.reconcile.audit import WATCHED, Audit, selector_of
+from tradingbot_operator.reconcile.tradingbot import TradingBotReconciler
+from tradingbot_operator.runtime.bots import BotPoller
+from tradingbot_operator.runtime.controller import Controller
+from tradingbot_operator.runtime.health import Health, health_app, heartbeat, metrics_app, serve
+from tradingbot_operator.runtime.informer import Informer
+from tradingbot_operator.runtime.keys import Key
+from tradingbot_operator.runtime.metrics import Metrics
+from tradingbot_operator.runtime.store import Store
+from tradingbot_operator.runtime.workqueue import WorkQueue
+from tradingbot_operator.status.projection import PROJECTIONS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from aiohttp import web
+
+    from tradingbot_operator.settings import Settings
+
+log = structlog.get_logger(__name__)
+
+SERVER_WATCH_SECONDS = 300
+CLIENT_WATCH_SECONDS = 310
+LIST_CHUNK = 250
+SEED_ATTEMPTS = 30
+SEED_RETRY_SECONDS = 2.0
+SETTLE_SECONDS = 30.0
+RELIST_SETTLE_SECONDS = 5.0
+
+
+class FatalError(Exception):
+    """The operator cannot go on; the text says why and what to do."""
+
+
+class _NoDiffBase(kopf.DiffBaseStorage):
+    """Keeps kopf from copying and comparing every object: no handler here asks for differences."""
+
+    def build(self, *, body: kopf.Body, extra_fields: Any = None) -> Any:
+        return {}
+
+    def fetch(self, *, body: kopf.Body) -> None:
+        return None
+
+    def store(self, *, body: kopf.Body, patch: kopf.Patch, essence: Any) -> None:
+        """Store nothing."""
+
+
+class Operator:
+    """One process: everything with a lifetime, started and stopped in order."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.stop = asyncio.Event()
+        self.fatal: BaseException | None = None
+        self.metrics = Metrics()
+        self.health = Health(stall_seconds=settings.stall_seconds)
+        self.queue: WorkQueue[Key] = WorkQueue(hooks=self.metrics.queue("tradingbot"))
+        self.store = Store(owner_of=_owner_of)
+        for kind, project in PROJECTIONS.items():
+            self.store.project(kind, project)
+        self._tasks: list[asyncio.Task[None]] = []
+        self._runners: list[web.AppRunner] = []
+        self._relisted: set[str] = set()
+        self._relist = asyncio.Event()
+        self._watching = False
+        self._ready: dict[Key, str] = {}
+        self.kube: KubeClient | None = None
+        self.controller: Controller | None = None
+        self.informer: Informer | None = None
+
+    def die(self, error: BaseException) -> None:
+        """Stop the process because of an error; the exit code tells."""
+        if self.fatal is None:
+            self.fatal = error
+            log.critical("the operator stops", error=str(error))
+        self.stop.set()
+
+    async def startup(self) -> None:
+        """Connect, fill the store, start the workers, serve health and metrics."""
+        settings = self.settings
+        self._checks()
+        if settings.health_port:
+            self._runners.append(await serve(health_app(self.health), settings.health_port))
+        if settings.metrics_port:
+            self._runners.append(await serve(metrics_app(self.metrics), settings.metrics_port))
+        self.kube = await KubeClient.connect(
+            kubeconfig=_kubeconfig(settings),
+            connections=settings.workers * 2,
+            timeout_seconds=settings.request_timeout_seconds,
+            on_request=self.metrics.requested,
+        )
+        poller = BotPoller(
+            seconds=settings.bot_poll_seconds,
+            concurrency=settings.bot_poll_concurrency,
+            timeout_seconds=settings.bot_poll_timeout_seconds,
+            on_change=self.queue.add,
+            on_poll=self.metrics.polled,
+        )
+        reconciler = TradingBotReconciler(
+            self.kube, self.store, settings.build_config(), poller, now=_now, on_ready=self._count
+        )
+        self.informer = Informer(
+            self.store,
+            self.queue,
+            root=TRADING_BOT.kind,
+            note=reconciler.note,
+            counted=self.metrics.watched,
+        )
+        audit = Audit(self.kube, self.store, self.informer, settings.watch_namespaces)
+        objects = await _seed(audit)
+        self.controller = Controller(
+            "tradingbot", self.queue, reconciler, self.metrics, workers=settings.workers, on_crash=self.die
+        )
+        self.controller.start()
+        self._spawn("heartbeat", heartbeat(self.health, lambda text: self.die(FatalError(f"no progress: {text}"))))
+        self._spawn("audit", self._audit(audit))
+        if poller.enabled:
+            self._spawn("poller", poller.run())
+        self.health.ready = True
+        log.info("started", objects=objects, workers=settings.workers, namespaces=settings.watch_namespaces or "all")
+
+    async def cleanup(self) -> None:
+        """Stop in order, each step within its bound: take no more work, finish what is under way, close connections."""
+        self.health.ready = False
+        if self.controller is not None:
+            await self.controller.stop(self.settings.shutdown_seconds)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self.kube is not None:
+            await self.kube.close()
+        for runner in self._runners:
+            await runner.cleanup()
+
+    def seen(self, kind: str, event: str | None, obj: Mapping[str, Any]) -> None:
+        """Take a watch event in."""
+        self.health.event_seen()
+        if self.informer is None:
+            return
+        if event is None and self._watching:
+            self._relisted.add(kind)
+            self._relist.set()
+        self.informer.seen(kind, event, obj)
+
+    def _checks(self) -> None:
+        health = self.health
+        health.bound("a key waits for a worker", self.queue.oldest_wait)
+        health.bound("a pass is under way", self.queue.oldest_pass)
+        health.checks["workers"] = lambda: (
+            "one has ended" if self.controller is not None and not self.controller.alive else None
+        )
+        health.checks["watches"] = self._watches
+        self.metrics.gauge("tradingbot_operator_event_loop_lag_seconds", "Lag.", lambda: health.loop_lag_seconds)
+        self.metrics.gauge("tradingbot_operator_last_watch_event_age_seconds", "Silence.", health.event_age)
+        self.metrics.gauge("tradingbot_operator_stored_objects", "Objects in memory.", lambda: len(self.store))
+        self.metrics.gauge("workqueue_longest_running_processor_seconds", "Oldest pass.", self.queue.oldest_pass)
+        self.metrics.gauge("workqueue_unfinished_work_seconds", "Oldest wait.", self.queue.oldest_wait)
+
+    def _watches(self) -> str | None:
+        """Return what is wrong with kopf's watches: a dead one would leave an operator that looks alive."""
+        if not self._watching:
+            return None
+        running = sum(task.get_name().startswith("watcher for ") for task in asyncio.all_tasks())
+        expected = len(WATCHED) * max(1, len(self.settings.watch_namespaces))
+        return f"{running} of {expected} run" if running < expected else None
+
+    def _count(self, key: Key, ready: str | None) -> None:
+        if ready is None:
+            self._ready.pop(key, None)
+        else:
+            self._ready[key] = ready
+        counts = Counter(self._ready.values())
+        for status in ("True", "False", "Unknown"):
+            self.metrics.bots.labels(status).set(counts[status])
+
+    async def _audit(self, audit: Audit) -> None:
+        """List again what may have missed deletions; never between, so an idle operator asks for nothing."""
+        await asyncio.sleep(SETTLE_SECONDS)
+        self._watching = True
+        informer = self.informer
+        gone = {oid.kind for oid in informer.unconfirmed} if informer is not None else set()
+        if informer is not None:
+            informer.unconfirmed.clear()
+        while True:
+            try:
+                if gone:
+                    await audit.again(gone)
+                gone = set()
+                async with asyncio.timeout(self.settings.audit_seconds or None):
+                    await self._relist.wait()
+                await asyncio.sleep(RELIST_SETTLE_SECONDS)
+                self._relist.clear()
+                gone, self._relisted = self._relisted, set()
+            except TimeoutError:
+                gone = {kind.kind for kind in WATCHED}
+            except KubeError as error:
+                log.warning("listing again failed, will be repeated", error=str(error))
+                await asyncio.sleep(SETTLE_SECONDS)
+
+    def _spawn(self, name: str, work: Any) -> None:
+        task: asyncio.Task[None] = asyncio.create_task(work, name=name)
+        task.add_done_callback(self._ended)
+        self._tasks.append(task)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self.die(error)
+
+
+def registry_of(operator: Operator) -> kopf.OperatorRegistry:
+    """Register the handlers. A registry of our own leaves out kopf's automatic ones."""
+    registry = kopf.OperatorRegistry()
+
+    @kopf.on.startup(registry=registry)
+    async def startup(settings: kopf.OperatorSettings, **_: Any) -> None:
+        configure(settings)
+        try:
+            await operator.startup()
+        except Exception as error:  # noqa: BLE001 - whatever it is, kopf must not start its watches
+            operator.die(error)
+            raise kopf.PermanentError(str(error)) from None
+
+    @kopf.on.cleanup(registry=registry)
+    async def cleanup(**_: Any) -> None:
+        await operator.cleanup()
+
+    @kopf.on.login(registry=registry)
+    def login(settings: kopf.OperatorSettings, **kwargs: Any) -> kopf.ConnectionInfo | None:
+        path = _kubeconfig(operator.settings)
+        if path is None:
+            return kopf.login_with_service_account(settings=settings, **kwargs)
+        os.environ["KUBECONFIG"] = path
+        return kopf.login_with_kubeconfig(settings=settings, **kwargs)
+
+    for kind in WATCHED:
+
+        @kopf.on.event(kind.group, kind.version, kind.plural, registry=registry, id=f"store-{kind.plural}")
+        async def store(event: kopf.RawEvent, name_of_kind: str = kind.kind, **_: Any) -> None:
+            operator.seen(name_of_kind, event["type"], event["object"])
+
+    return registry
+
+
+def configure(settings: kopf.OperatorSettings) -> None:
+    """Set kopf up: bounded watches, nothing posted, nothing stored in objects, selectors on the server."""
+    settings.peering.standalone = True
+    settings.scanning.disabled = True
+    settings.posting.enabled = False
+    settings.persistence.diffbase_storage = _NoDiffBase()
+    settings.watching.server_timeout = SERVER_WATCH_SECONDS
+    settings.watching.client_timeout = CLIENT_WATCH_SECONDS
+    settings.watching.chunk_size = LIST_CHUNK
+    settings.networking.request_timeout = 30
+    settings.networking.connect_timeout = 10
+    settings.queueing.idle_timeout = 1.0
+    settings.process.ultimate_exiting_timeout = 30
+    for kind in WATCHED:
+        if selector := selector_of(kind):
+            settings.watching.label_selectors[kind.group, kind.version, kind.plural] = selector
+
+
+async def run(settings: Settings) -> None:
+    """Run until a signal. Raise FatalError, or what made going on impossible."""
+    operator = Operator(settings)
+    namespaces = settings.watch_namespaces
+    await kopf.operator(
+        registry=registry_of(operator),
+        settings=kopf.OperatorSettings(),
+        standalone=True,
+        clusterwide=not namespaces,
+        namespaces=namespaces,
+        stop_flag=operator.stop,
+    )
+    if operator.fatal is not None:
+        raise FatalError(str(operator.fatal)) from operator.fatal
+
+
+async def _seed(audit: Audit) -> int:
+    """Fill the store; wait a minute for an API server or CRDs that are just being installed."""
+    error = ""
+    for attempt in range(SEED_ATTEMPTS):
+        try:
+            return await audit.seed()
+        except NotFoundError:
+            crd = f"{TRADING_BOT.plural}.{TRADING_BOT.group}"
+            error = f"the CRD {crd} is not installed: kubectl apply --server-side -f crds/"
+        except KubeError as refused:
+            if not refused.retryable:
+                raise FatalError(f"the first list failed: {refused}") from refused
+            error = str(refused)
+        if attempt == 0:
+            log.warning("not started yet, will be repeated", error=error)
+        await asyncio.sleep(SEED_RETRY_SECONDS)
+    raise FatalError(error)
+
+
+def _owner_of(kind: str, obj: Mapping[str, Any]) -> Key | None:
+    bot = bot_of(kind, obj)
+    return Key(obj["metadata"].get("namespace", ""), bot) if bot is not None else None
+
+
+def _kubeconfig(settings: Settings) -> str | None:
+    return settings.kubeconfig or os.environ.get("KUBECONFIG") or None
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)  # noqa: TID251 - the one clock of the process, handed to everything else
