@@ -1,0 +1,82 @@
+"""The engine's state as one value: saved with every commit, read back at the start."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import msgspec
+
+from tradingbot.domain.errors import BrokenInvariantError
+from tradingbot.domain.instrument import Instrument
+from tradingbot.domain.orders import Order
+from tradingbot.ledger.book import Book
+from tradingbot.risk.budget import RateBudget
+from tradingbot.risk.equity_guard import EquityGuard
+from tradingbot.risk.limits import Limits
+
+
+class EngineConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """What a run of the engine is about. Durations in microseconds of market time."""
+
+    bot: str
+    """`namespace/name`."""
+    epoch: int
+    symbols: tuple[str, ...]
+    strategy: str
+    strategy_key: str
+    """Changes when the strategy or its parameters do; then its state starts anew."""
+    quote: str
+    capital: Decimal
+    limits: Limits
+    strategy_interval: int
+    equity_interval: int
+
+
+class Mark(msgspec.Struct):
+    """Last price of a symbol, in ticks."""
+
+    price: int
+    ts: int
+    gap: int = 0
+
+
+class EngineState(msgspec.Struct, kw_only=True):
+    """Everything that the next step depends on, except the board (its durable part is the table of latches)."""
+
+    now: int = 0
+    book: Book = msgspec.field(default_factory=Book)
+    orders: dict[str, Order] = {}
+    guard: EquityGuard | None = None
+    budget: RateBudget = msgspec.field(default_factory=RateBudget)
+    marks: dict[str, Mark] = {}
+    instruments: dict[str, Instrument] = {}
+    intents: int = 0
+    """Number of intents of this epoch."""
+    epoch: int = 0
+    decisions: int = 0
+    equity_ts: int = 0
+    asked: dict[str, int] = {}
+    """By symbol, when the strategy was asked last."""
+    last_intents: dict[str, str] = {}
+    """By symbol and side, the candle that led to the last intent."""
+    strategy_key: str = ""
+    strategies: dict[str, msgspec.Raw] = {}
+    stop_orders: list[str] = []
+    """Entry orders that an emergency stop took back."""
+
+
+_ENCODER = msgspec.json.Encoder(order="deterministic")
+_DECODER = msgspec.json.Decoder(EngineState)
+
+
+def encode(state: EngineState) -> bytes:
+    """Write a state; the same state gives the same bytes."""
+    return _ENCODER.encode(state)
+
+
+def decode(data: bytes) -> EngineState:
+    """Read a state. Fields that this version does not know are ignored, new ones get their defaults."""
+    try:
+        return _DECODER.decode(data)
+    except msgspec.MsgspecError as error:
+        raise BrokenInvariantError(f"the saved state cannot be read: {error}") from error

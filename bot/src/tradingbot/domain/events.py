@@ -1,0 +1,111 @@
+"""Events beside market data: answers of the venue, and what people and dependencies ask of the engine."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from enum import StrEnum
+
+from tradingbot.domain.market import Event
+from tradingbot.domain.states import State
+
+
+class Liquidity(StrEnum):
+    """Who waited: a maker's order rested, a taker's did not."""
+
+    MAKER = "maker"
+    TAKER = "taker"
+
+
+class End(StrEnum):
+    """How an order ended without being filled."""
+
+    CANCELED = "canceled"
+    EXPIRED = "expired"
+    ABSENT = "absent"
+    """The venue has never heard of it, and had the time to."""
+
+
+class Sent(Event, frozen=True, tag="sent"):
+    """An order leaves the process now."""
+
+    client_id: str
+
+
+class Accepted(Event, frozen=True, tag="accepted"):
+    """The venue confirmed the order."""
+
+    client_id: str
+    venue_id: str
+
+
+class Refused(Event, frozen=True, tag="refused"):
+    """The venue refused the order; it does not exist there."""
+
+    client_id: str
+    code: str
+    text: str
+
+
+class Unknown(Event, frozen=True, tag="unknown"):
+    """Nobody knows whether the order arrived. Resolved by asking, never by sending again."""
+
+    client_id: str
+    cause: str
+
+
+class Fill(Event, frozen=True, tag="fill"):
+    """A part of an order was executed."""
+
+    client_id: str
+    trade_id: str
+    quantity: Decimal
+    price: Decimal
+    fee: Decimal
+    """In quote currency."""
+    liquidity: Liquidity
+
+
+class Closed(Event, frozen=True, tag="closed"):
+    """The venue has positive evidence that the order lives no more."""
+
+    client_id: str
+    how: End
+    note: str
+
+
+class CancelFailed(Event, frozen=True, tag="cancel_failed"):
+    """A cancel was refused or lost; the order stands as it stood."""
+
+    client_id: str
+    note: str
+
+
+class Hold(Event, frozen=True, tag="hold"):
+    """A source restricts trading, or lets go of its restriction (`state` ACTIVE)."""
+
+    source: str
+    state: State
+    reason: str
+    latched: bool = False
+
+
+class EmergencyStop(Event, frozen=True, tag="emergency_stop"):
+    """Somebody pulled the plug."""
+
+    stop_id: str
+    source: str
+    reason: str
+    close_positions: bool
+
+
+class StopChecked(Event, frozen=True, tag="stop_checked"):
+    """The venue was asked what is left after an emergency stop."""
+
+    open_entries: int
+    known: bool
+
+
+class Shutdown(Event, frozen=True, tag="shutdown"):
+    """The process is about to end: entry orders go, protective orders stay."""
+
+    reason: str

@@ -1,0 +1,34 @@
+"""Identifiers are functions of what they name: the same history gives the same identifiers, on any machine."""
+
+from __future__ import annotations
+
+import hashlib
+
+_DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
+
+
+def base36(number: int) -> str:
+    """Write a non-negative integer with the digits 0-9a-z."""
+    if number < 0:
+        raise ValueError(f"base36 needs a number of at least 0, got {number}")
+    digits = ""
+    while True:
+        number, rest = divmod(number, 36)
+        digits = _DIGITS[rest] + digits
+        if not number:
+            return digits
+
+
+def bot_mark(bot: str) -> str:
+    """Return 8 characters that stand for the bot (`namespace/name`) in order ids."""
+    return hashlib.sha256(bot.encode()).hexdigest()[:8]
+
+
+def client_id(bot: str, epoch: int, seq: int) -> str:
+    """Return the client order id of the bot's `seq`-th intent in a fencing epoch; at most 32 characters."""
+    return f"tb{bot_mark(bot)}-{base36(epoch)}-{base36(seq)}"
+
+
+def trade_id(order: str, number: int) -> str:
+    """Return the id of the `number`-th fill of an order at the simulated exchange."""
+    return f"{order}.{number}"

@@ -1,0 +1,1 @@
+"""Market data: recorded candles, and a synthetic market."""

@@ -1,0 +1,55 @@
+"""What may enter: rows that are numbers, make sense as a candle, and come in order, each once."""
+
+from __future__ import annotations
+
+import math
+from enum import StrEnum
+
+import msgspec
+
+
+class Flaw(StrEnum):
+    """Why a row is left out."""
+
+    NOT_A_NUMBER = "not a number"
+    NOT_POSITIVE = "price of zero or less"
+    INCONSISTENT = "high and low do not enclose open and close"
+    DUPLICATE = "time stamp came before"
+    OUT_OF_ORDER = "older than the row before it"
+
+
+class Guard(msgspec.Struct):
+    """Judges rows one after the other and counts what it leaves out."""
+
+    last: int | None = None
+    kept: int = 0
+    flaws: dict[str, int] = {}
+
+    def judge(self, ts: int, prices: tuple[float, float, float, float], volume: float) -> Flaw | None:
+        """Return why a row (open, high, low, close) is left out, None when it may enter."""
+        flaw = self._flaw(ts, prices, volume)
+        if flaw is None:
+            self.last = ts
+            self.kept += 1
+        else:
+            self.flaws[flaw] = self.flaws.get(flaw, 0) + 1
+        return flaw
+
+    def _flaw(self, ts: int, prices: tuple[float, float, float, float], volume: float) -> Flaw | None:
+        if not all(math.isfinite(value) for value in (*prices, volume)):
+            return Flaw.NOT_A_NUMBER
+        opened, high, low, closed = prices
+        if min(prices) <= 0 or volume < 0:
+            return Flaw.NOT_POSITIVE
+        if high < max(opened, closed, low) or low > min(opened, closed):
+            return Flaw.INCONSISTENT
+        if self.last is not None and ts == self.last:
+            return Flaw.DUPLICATE
+        if self.last is not None and ts < self.last:
+            return Flaw.OUT_OF_ORDER
+        return None
+
+    @property
+    def left_out(self) -> int:
+        """Return how many rows were left out."""
+        return sum(self.flaws.values())

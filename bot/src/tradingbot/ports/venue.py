@@ -1,0 +1,120 @@
+"""An exchange, simulated or real. An outcome is accepted, refused or unknown: there is no bool for it."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import TYPE_CHECKING, Protocol
+
+import msgspec
+
+from tradingbot.domain.events import Fill
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tradingbot.domain.market import Candle, Event
+    from tradingbot.domain.orders import Approved, Intent
+
+
+class Accepted(msgspec.Struct, frozen=True):
+    """The venue has the order."""
+
+    venue_id: str
+    ts: int
+
+
+class Refused(msgspec.Struct, frozen=True):
+    """The venue does not have the order, and said so."""
+
+    code: str
+    text: str
+
+
+class Unknown(msgspec.Struct, frozen=True):
+    """Nobody knows."""
+
+    cause: str
+
+
+Outcome = Accepted | Refused | Unknown
+
+
+class Found(msgspec.Struct, frozen=True):
+    """The venue knows the order."""
+
+    venue_id: str
+    live: bool
+    filled: Decimal
+
+
+class Absent(msgspec.Struct, frozen=True):
+    """The venue answered, and does not know the order."""
+
+
+class Unavailable(msgspec.Struct, frozen=True):
+    """The venue did not answer. Never the same as absent."""
+
+    cause: str
+
+
+LookUp = Found | Absent | Unavailable
+
+
+class OpenOrder(msgspec.Struct, frozen=True):
+    """An order that lives at the venue."""
+
+    client_id: str
+    symbol: str
+    filled: Decimal
+
+
+class VenueReport(msgspec.Struct, frozen=True):
+    """What the venue says is true."""
+
+    ts: int
+    orders: tuple[OpenOrder, ...]
+    fills: tuple[Fill, ...]
+    balances: dict[str, Decimal]
+    """By asset, what is free and what is set aside together."""
+    positions: dict[str, Decimal]
+    """By symbol, in base currency."""
+
+
+class Venue(Protocol):
+    """Moves messages; decides nothing. The simulated and the real one pass the same tests."""
+
+    async def submit(self, approved: Approved[Intent]) -> Outcome:
+        """Send an order."""
+        ...
+
+    async def cancel(self, client_id: str, symbol: str) -> Outcome:
+        """Take an order back. Accepted means that it lives no more."""
+        ...
+
+    async def look_up(self, client_id: str, symbol: str) -> LookUp:
+        """Ask for one order by the id that we gave it."""
+        ...
+
+    async def report(self, since: int) -> VenueReport | Unavailable:
+        """Ask for open orders, fills since a moment, balances and positions."""
+        ...
+
+
+class SimulatedVenue(Venue, Protocol):
+    """A venue that lives on the candles it is shown, and whose state is committed with the ledger."""
+
+    def match(self, candle: Candle) -> Sequence[Event]:
+        """Execute what this candle executes; called again until it returns nothing more."""
+        ...
+
+    def advance(self, ts: int) -> None:
+        """Set the market time of the next message."""
+        ...
+
+    def save(self) -> bytes:
+        """Write the whole state."""
+        ...
+
+    def load(self, state: bytes) -> None:
+        """Read what `save` wrote."""
+        ...

@@ -1,0 +1,94 @@
+"""Is the market known well enough, and does the proposal make sense in it?"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from tradingbot.domain.denial import Denied, DenialCode
+from tradingbot.domain.instrument import MarketType
+from tradingbot.domain.money import finite, mul, plain, ratio
+from tradingbot.domain.orders import Side
+
+if TYPE_CHECKING:
+    from tradingbot.risk.limits import Limits
+    from tradingbot.risk.view import RiskView
+    from tradingbot.strategy.base import Enter
+
+_ONE, _TWO, _TEN = Decimal(1), Decimal(2), Decimal(10)
+
+
+def data_valid(proposal: Enter, view: RiskView, _: Limits) -> Denied | None:
+    """DATA_INVALID unless every price involved is a positive number."""
+    prices = (("price", view.price), ("stop_loss", proposal.stop_loss), ("take_profit", proposal.take_profit))
+    for name, value in prices:
+        if value is None or not finite(value) or value <= 0:
+            return Denied(DenialCode.DATA_INVALID, ((name, str(value)),))
+    if not finite(view.equity) or view.equity <= 0:
+        return Denied(DenialCode.DATA_INVALID, (("equity", str(view.equity)),))
+    return None
+
+
+def data_fresh(_: Enter, view: RiskView, limits: Limits) -> Denied | None:
+    """DATA_STALE when the last price is too old, or candles are missing right before it."""
+    age = view.now - view.price_ts
+    if age < 0 or age > limits.max_data_age:
+        return Denied(DenialCode.DATA_STALE, (("age_seconds", str(age // 1_000_000)),))
+    if view.gap > limits.max_gap:
+        return Denied(DenialCode.DATA_STALE, (("missing_candles", str(view.gap)),))
+    return None
+
+
+def short_possible(proposal: Enter, view: RiskView, _: Limits) -> Denied | None:
+    """SHORT_NOT_POSSIBLE on a spot market."""
+    spot = view.instrument is not None and view.instrument.market_type is MarketType.SPOT
+    if proposal.side is Side.SELL and spot:
+        return Denied(DenialCode.SHORT_NOT_POSSIBLE, (("market_type", MarketType.SPOT.value),))
+    return None
+
+
+def sides(proposal: Enter, view: RiskView, _: Limits) -> Denied | None:
+    """STOP_ON_WRONG_SIDE unless the price lies between stop-loss and take-profit, in the right order."""
+    price = _known(view)
+    if proposal.side is Side.BUY:
+        right = proposal.stop_loss < price < proposal.take_profit
+    else:
+        right = proposal.take_profit < price < proposal.stop_loss
+    if right:
+        return None
+    facts = (
+        ("side", proposal.side.value),
+        ("stop_loss", plain(proposal.stop_loss)),
+        ("price", plain(price)),
+        ("take_profit", plain(proposal.take_profit)),
+    )
+    return Denied(DenialCode.STOP_ON_WRONG_SIDE, facts)
+
+
+def collar(proposal: Enter, view: RiskView, limits: Limits) -> Denied | None:
+    """PRICE_COLLAR when the stop lies further away than a price could be believed to go (ten collars)."""
+    price = _known(view)
+    distance = ratio(abs(price - proposal.stop_loss), price)
+    widest = min(mul(limits.price_collar, _TEN), _ONE)
+    if distance > widest:
+        facts = (("stop_distance", f"{distance:.4f}"), ("limit", plain(widest)))
+        return Denied(DenialCode.PRICE_COLLAR, facts)
+    return None
+
+
+def risk_reward(proposal: Enter, view: RiskView, limits: Limits) -> Denied | None:
+    """RISK_REWARD_TOO_LOW when reward after costs ÷ risk after costs is below the required ratio."""
+    price = _known(view)
+    costs = mul(mul(price, limits.cost), _TWO)
+    risk = abs(price - proposal.stop_loss) + costs
+    reward = abs(proposal.take_profit - price) - costs
+    if reward < mul(risk, limits.min_risk_reward_ratio):
+        facts = (("ratio", f"{ratio(reward, risk):.3f}"), ("required", plain(limits.min_risk_reward_ratio)))
+        return Denied(DenialCode.RISK_REWARD_TOO_LOW, facts)
+    return None
+
+
+def _known(view: RiskView) -> Decimal:
+    if view.price is None:
+        raise ValueError("data_valid runs before the checks that need a price")
+    return view.price

@@ -1,0 +1,56 @@
+"""How much? The smallest of what risk, position size and funds allow, cut down to the lot."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from tradingbot.domain.denial import Denied, DenialCode
+from tradingbot.domain.money import ONE, add, floor_to, mul, plain, ratio
+
+if TYPE_CHECKING:
+    from tradingbot.risk.limits import Limits
+    from tradingbot.risk.view import RiskView
+    from tradingbot.strategy.base import Enter
+
+_TWO = Decimal(2)
+
+
+def worst_price(proposal: Enter, price: Decimal, limits: Limits) -> Decimal:
+    """Return the price beyond which the entry may not execute, in quote currency."""
+    return mul(price, add(ONE, mul(limits.price_collar, Decimal(proposal.side.sign))))
+
+
+def unit_hold(proposal: Enter, price: Decimal, limits: Limits) -> Decimal:
+    """Return what one unit of the base currency can cost at worst, commission included."""
+    worst = max(price, worst_price(proposal, price, limits))
+    return mul(worst, add(ONE, limits.commission))
+
+
+def quantity(proposal: Enter, view: RiskView, limits: Limits) -> Decimal | Denied:
+    """Return the quantity in base currency, or ORDER_TOO_SMALL / INSUFFICIENT_FUNDS."""
+    if view.instrument is None or view.price is None:
+        raise ValueError("the symbol and its price are checked before the size")
+    price, instrument = view.price, view.instrument
+    unit_risk = abs(price - proposal.stop_loss) + mul(mul(price, limits.cost), _TWO)
+    by_risk = ratio(mul(view.equity, limits.risk_per_trade), unit_risk)
+    by_value = ratio(mul(view.equity, limits.max_position_size), price)
+    by_funds = ratio(view.available, unit_hold(proposal, price, limits))
+    wanted = floor_to(min(by_risk, by_value), instrument.lot)
+    size = min(wanted, floor_to(max(by_funds, Decimal(0)), instrument.lot))
+    if mul(size, price) >= instrument.min_notional and size > 0:
+        return size
+    facts = (("value", plain(mul(size, price))), ("min_notional", plain(instrument.min_notional)))
+    if mul(wanted, price) >= instrument.min_notional and wanted > 0:
+        return Denied(DenialCode.INSUFFICIENT_FUNDS, (("available", plain(view.available)), *facts))
+    return Denied(DenialCode.ORDER_TOO_SMALL, facts)
+
+
+def order_value(size: Decimal, view: RiskView, limits: Limits) -> Denied | None:
+    """ORDER_VALUE when an order is worth more than one position may be, whoever computed its size."""
+    if view.price is None:
+        raise ValueError("the price is checked before the value")
+    value, limit = mul(size, view.price), mul(view.equity, limits.max_position_size)
+    if value > limit:
+        return Denied(DenialCode.ORDER_VALUE, (("value", plain(value)), ("limit", plain(limit))))
+    return None

@@ -1,0 +1,1 @@
+"""The durable truth: PostgreSQL through asyncpg, which nothing outside this package imports."""

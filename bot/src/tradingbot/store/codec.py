@@ -1,0 +1,222 @@
+"""Rows as JSON: one parameter per table, so that a commit is one statement whatever it holds.
+
+Decimals travel as text and become `numeric` in the database: no digit is lost on the way.
+"""
+
+from __future__ import annotations
+
+import datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from tradingbot.domain.money import plain, ratio
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from tradingbot.domain.effects import Decision, Post
+    from tradingbot.domain.fills import EquityPoint, Position, Trade
+    from tradingbot.domain.orders import Intent, Order
+    from tradingbot.ports.store import LatchRow
+
+_EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
+
+
+def moment(ts: int) -> datetime.datetime:
+    """Return microseconds since 1970 as a time in UTC."""
+    return _EPOCH + datetime.timedelta(microseconds=ts)
+
+
+def _number(value: Decimal | None) -> str | None:
+    return None if value is None else plain(value)
+
+
+def _text(rows: list[dict[str, Any]]) -> str:
+    return msgspec.json.encode(rows).decode()
+
+
+def intents(items: Iterable[Intent]) -> str:
+    """Encode intents."""
+    return _text(
+        [
+            {
+                "client_id": i.client_id,
+                "epoch": i.epoch,
+                "seq": i.seq,
+                "symbol": i.symbol,
+                "side": i.side,
+                "type": i.type,
+                "role": i.role,
+                "quantity": plain(i.quantity),
+                "limit_price": _number(i.limit_price),
+                "stop_price": _number(i.stop_price),
+                "reduce_only": i.reduce_only,
+                "hold": plain(i.hold),
+                "strategy": i.strategy,
+                "reason": i.reason,
+                "market_ts": i.ts,
+                "decided_at": moment(i.ts),
+            }
+            for i in items
+        ]
+    )
+
+
+def orders(items: Iterable[Order]) -> str:
+    """Encode the rows of orders."""
+    rows = []
+    for order in items:
+        intent = order.intent
+        average = ratio(order.value, order.filled).quantize(Decimal("0.00000001")) if order.filled else None
+        rows.append(
+            {
+                "client_id": intent.client_id,
+                "symbol": intent.symbol,
+                "side": intent.side,
+                "type": intent.type,
+                "role": intent.role,
+                "strategy": intent.strategy,
+                "state": order.state,
+                "ask": order.ask,
+                "venue_id": order.venue_id,
+                "quantity": plain(intent.quantity),
+                "filled": plain(order.filled),
+                "average_price": _number(average),
+                "fees": plain(order.fees),
+                "note": order.note,
+                "market_ts": intent.ts,
+                "created_at": moment(intent.ts),
+            }
+        )
+    return _text(rows)
+
+
+def trades(items: Iterable[Trade]) -> str:
+    """Encode trades."""
+    return _text(
+        [
+            {
+                "trade_id": t.trade_id,
+                "client_id": t.client_id,
+                "symbol": t.symbol,
+                "strategy": t.strategy,
+                "side": t.side,
+                "role": t.role,
+                "direction": t.direction,
+                "quantity": plain(t.quantity),
+                "price": plain(t.price),
+                "fee": plain(t.fee),
+                "realized": plain(t.realized),
+                "liquidity": t.liquidity,
+                "market_ts": t.ts,
+                "executed_at": moment(t.ts),
+            }
+            for t in items
+        ]
+    )
+
+
+def positions(items: Iterable[Position]) -> str:
+    """Encode the rows of positions."""
+    return _text(
+        [
+            {
+                "symbol": p.symbol,
+                "strategy": p.strategy,
+                "quantity": plain(p.quantity),
+                "cost": plain(p.cost),
+                "realized": plain(p.realized),
+                "fees": plain(p.fees),
+                "stop_loss": _number(p.stop_loss),
+                "take_profit": _number(p.take_profit),
+                "opened_at": moment(p.opened) if p.open else None,
+            }
+            for p in items
+        ]
+    )
+
+
+def postings(items: Iterable[Post]) -> str:
+    """Encode ledger transactions, one row per leg."""
+    return _text(
+        [
+            {
+                "tx": post.tx,
+                "leg": number,
+                "account": leg.account,
+                "asset": leg.asset,
+                "amount": plain(leg.amount),
+                "cause": post.cause,
+                "market_ts": post.ts,
+            }
+            for post in items
+            for number, leg in enumerate(post.postings)
+        ]
+    )
+
+
+def equity(items: Iterable[EquityPoint]) -> str:
+    """Encode points of the equity curve."""
+    return _text(
+        [
+            {
+                "market_ts": e.ts,
+                "at": moment(e.ts),
+                "equity": plain(e.equity),
+                "cash": plain(e.cash),
+                "unrealized": plain(e.unrealized),
+                "peak": plain(e.peak),
+                "day_start": plain(e.day_start),
+            }
+            for e in items
+        ]
+    )
+
+
+def decisions(items: Iterable[Decision]) -> str:
+    """Encode decisions."""
+    return _text(
+        [
+            {
+                "seq": d.seq,
+                "symbol": d.symbol,
+                "strategy": d.strategy,
+                "action": d.action,
+                "side": d.side,
+                "approved": d.approved,
+                "code": d.code,
+                "facts": dict(d.facts),
+                "reason": d.reason,
+                "client_id": d.client_id,
+                "market_ts": d.ts,
+                "decided_at": moment(d.ts),
+            }
+            for d in items
+        ]
+    )
+
+
+def latches(items: Iterable[LatchRow]) -> str:
+    """Encode restrictions."""
+    return _text(
+        [
+            {
+                "source": row.source,
+                "state": row.state.name,
+                "reason": row.reason,
+                "since": row.since,
+                "stop_id": row.stop_id,
+                "origin": row.origin,
+                "close_positions": row.close_positions,
+                "outcome": row.outcome,
+            }
+            for row in items
+        ]
+    )
+
+
+def cursor(values: Mapping[str, int]) -> str:
+    """Encode how far into the market the state has seen."""
+    return msgspec.json.encode(dict(values)).decode()

@@ -1,0 +1,249 @@
+"""PostgreSQL as the store of one bot in one mode. The only module that opens connections."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from typing import TYPE_CHECKING, Any
+
+import asyncpg
+import msgspec
+
+from tradingbot.domain.errors import ConfigurationError
+from tradingbot.domain.states import State
+from tradingbot.ports.store import (
+    Batch,
+    FencedError,
+    LatchRow,
+    Lease,
+    Loaded,
+    SchemaError,
+    StoreError,
+    UnavailableError,
+)
+from tradingbot.store import codec, statements
+from tradingbot.store.migrate import migrate
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+CONNECT_SECONDS = 5.0
+COMMAND_SECONDS = 5.0
+_FOREVER = 2**62
+
+_GONE = (
+    OSError,
+    ssl.SSLError,
+    asyncio.TimeoutError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.TooManyConnectionsError,
+    asyncpg.QueryCanceledError,
+    asyncpg.DiskFullError,
+    asyncpg.ReadOnlySQLTransactionError,
+    asyncpg.InvalidAuthorizationSpecificationError,
+    asyncpg.InvalidCatalogNameError,
+)
+"""What may pass by itself, or when a person repairs the database: asked again until it answers."""
+
+
+class PostgresStore:
+    """Rows of one bot. `ports.store.Store` says what each method promises."""
+
+    def __init__(self, url: str, bot: str, schema: str, *, pool_size: int, max_overflow: int) -> None:
+        self._url, self.bot, self.schema = url, bot, schema
+        self._size = (1, pool_size + max_overflow)
+        self._pool: asyncpg.Pool | None = None
+        self._opening = asyncio.Lock()
+        self._sql = {name: text.format(schema=schema) for name, text in _statements().items()}
+
+    # -- connection ------------------------------------------------------------------------------------------------
+
+    async def open(self) -> None:
+        """Connect and migrate; raise `UnavailableError` when the database does not answer."""
+        async with self._opening:
+            if self._pool is not None:
+                return
+            try:
+                pool = await asyncpg.create_pool(
+                    self._url,
+                    min_size=self._size[0],
+                    max_size=self._size[1],
+                    timeout=CONNECT_SECONDS,
+                    command_timeout=COMMAND_SECONDS,
+                    max_inactive_connection_lifetime=60.0,
+                    server_settings={"application_name": f"tradingbot {self.bot}"},
+                )
+            except (ValueError, asyncpg.ClientConfigurationError):
+                text = "database.url (DB_URL) must be written postgresql://USER:PASSWORD@HOST:PORT/DATABASE"
+                raise ConfigurationError("InvalidConfiguration", text) from None
+            except _GONE as error:
+                raise UnavailableError(_cause(error)) from error
+            try:
+                async with pool.acquire(timeout=CONNECT_SECONDS) as connection:
+                    await connection.execute("SET lock_timeout = '60s'; SET statement_timeout = '300s'")
+                    await migrate(connection)
+                    await connection.execute("RESET lock_timeout; RESET statement_timeout")
+            except _GONE as error:
+                await _terminate(pool)
+                raise UnavailableError(_cause(error)) from error
+            except asyncpg.PostgresError as error:
+                await _terminate(pool)
+                raise SchemaError(f"the migration failed: {error}") from error
+            except BaseException:
+                await _terminate(pool)
+                raise
+            self._pool = pool
+
+    async def close(self) -> None:
+        """Close all connections, waiting at most two seconds for what is under way."""
+        pool, self._pool = self._pool, None
+        if pool is None:
+            return
+        try:
+            await asyncio.wait_for(pool.close(), 2.0)
+        except TimeoutError:
+            pool.terminate()
+
+    async def _fetch(self, name: str, *arguments: Any, sql: str | None = None) -> list[Mapping[str, Any]]:
+        if self._pool is None:
+            await self.open()
+        pool = self._pool
+        if pool is None:
+            raise UnavailableError("not connected")
+        try:
+            rows: list[Mapping[str, Any]] = await pool.fetch(sql or self._sql[name], *arguments, timeout=COMMAND_SECONDS)
+        except _GONE as error:
+            raise UnavailableError(_cause(error)) from error
+        except asyncpg.UndefinedTableError as error:
+            # The database was replaced under us, for example by a restore: connect and migrate again.
+            await self.close()
+            raise UnavailableError(_cause(error)) from error
+        except asyncpg.PostgresError as error:
+            raise StoreError(f"{name}: {error}") from error
+        return rows
+
+    async def ping(self) -> None:
+        """Raise `UnavailableError` unless the database answers."""
+        await self._fetch("PING")
+
+    # -- lease -----------------------------------------------------------------------------------------------------
+
+    async def acquire(self, holder: str) -> Lease | None:
+        """Take the lease if it is free, expired or ours; the epoch grows with it."""
+        rows = await self._fetch("ACQUIRE", self.bot, holder)
+        return Lease(rows[0]["epoch"], statements.LEASE_SECONDS) if rows else None
+
+    async def renew(self, holder: str, epoch: int) -> Lease:
+        """Prolong the lease; raise `FencedError` when it is lost."""
+        rows = await self._fetch("RENEW", self.bot, holder, epoch)
+        if not rows:
+            raise FencedError(f"epoch {epoch} of {self.bot} is over")
+        return Lease(epoch, statements.LEASE_SECONDS)
+
+    async def release(self, holder: str, epoch: int) -> None:
+        """Give the lease back; the next holder need not wait for it to expire."""
+        await self._fetch("RELEASE", self.bot, holder, epoch)
+
+    # -- state -----------------------------------------------------------------------------------------------------
+
+    async def load(self) -> Loaded | None:
+        """Read where the bot stood."""
+        rows = await self._fetch("HEAD", self.bot)
+        if not rows:
+            return None
+        head = rows[0]
+        balances: dict[str, dict[str, Any]] = {}
+        for row in await self._fetch("BALANCES", self.bot):
+            balances.setdefault(row["account"], {})[row["asset"]] = row["amount"]
+        live = {row["client_id"]: row["state"] for row in await self._fetch("LIVE_ORDERS", self.bot)}
+        positions = {row["symbol"]: row["quantity"] for row in await self._fetch("HOLDINGS", self.bot)}
+        return Loaded(
+            seq=head["seq"],
+            market_ts=head["market_ts"],
+            cursor=msgspec.json.decode(head["cursor"], type=dict[str, int]),
+            engine=head["engine"],
+            venue=head["venue"],
+            balances=balances,
+            open_orders=live,
+            positions=positions,
+        )
+
+    async def commit(self, batch: Batch, epoch: int) -> None:
+        """Write a batch in one round trip; all or nothing."""
+        head = (self.bot, epoch, batch.seq, batch.market_ts, codec.cursor(batch.cursor), batch.engine, batch.venue)
+        if _only_head(batch):
+            rows = await self._fetch("ADVANCE", *head)
+        else:
+            rows = await self._fetch(
+                "COMMIT",
+                *head,
+                codec.intents(batch.intents),
+                codec.orders(batch.orders.values()),
+                codec.trades(batch.trades),
+                codec.positions(batch.positions.values()),
+                codec.postings(batch.posts),
+                codec.equity(batch.equity),
+                codec.decisions(batch.decisions),
+                codec.latches(batch.latches),
+            )
+        answer = rows[0]
+        if not answer["fenced_in"]:
+            raise FencedError(f"epoch {epoch} of {self.bot} is over: nothing was written")
+        if not answer["moved"] and answer["before"] != batch.seq:
+            raise StoreError(f"commit {batch.seq} does not follow {answer['before']}: the history has a gap")
+
+    # -- restrictions ----------------------------------------------------------------------------------------------
+
+    async def latches(self) -> list[LatchRow]:
+        """Read the restrictions that hold."""
+        return [
+            LatchRow(
+                source=row["source"],
+                state=State[row["state"]],
+                reason=row["reason"],
+                since=row["since"],
+                stop_id=row["stop_id"],
+                origin=row["origin"],
+                close_positions=row["close_positions"],
+                outcome=msgspec.json.decode(row["outcome"]) if row["outcome"] is not None else None,
+            )
+            for row in await self._fetch("LATCHES", self.bot)
+        ]
+
+    async def write_latch(self, row: LatchRow) -> None:
+        """Write a restriction now, lease or not. The first one of a source stays; only its outcome is brought up to date."""
+        await self._fetch("WRITE_LATCH", self.bot, codec.latches([row]))
+
+    # -- reading ---------------------------------------------------------------------------------------------------
+
+    async def rows(self, table: str, limit: int, before: int | None = None) -> list[Mapping[str, Any]]:
+        """Read the newest rows of a table, newest first; `before` is a market time in microseconds."""
+        tail = statements.NEWEST_TAIL.format(tie=statements.TIES[table])
+        sql = statements.NEWEST[table].format(schema=self.schema) + tail
+        return await self._fetch(table, self.bot, _FOREVER if before is None else before, limit, sql=sql)
+
+
+def _statements() -> dict[str, str]:
+    names = ("ACQUIRE", "RENEW", "RELEASE", "COMMIT", "ADVANCE", "WRITE_LATCH", "LATCHES", "HEAD", "BALANCES")
+    found = {name: str(getattr(statements, name)) for name in (*names, "LIVE_ORDERS", "HOLDINGS")}
+    return {**found, "PING": "SELECT 1"}
+
+
+def _only_head(batch: Batch) -> bool:
+    rows = (batch.intents, batch.orders, batch.trades, batch.positions, batch.posts, batch.decisions, batch.equity)
+    return batch.seq > 1 and not any(rows) and not batch.latches
+
+
+def _cause(error: BaseException) -> str:
+    """Describe an error without the connection's URL, which holds a password."""
+    text = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {text[0] if text else 'no answer'}"
+
+
+async def _terminate(pool: asyncpg.Pool) -> None:
+    pool.terminate()
+    await asyncio.sleep(0)

@@ -1,0 +1,116 @@
+"""The shape of a strategy. One instance trades one symbol; what must survive a restart lives in `self.state`."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
+
+import msgspec
+
+from tradingbot.domain.money import add, mul
+from tradingbot.domain.orders import Side
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from tradingbot.domain.fills import Position
+    from tradingbot.domain.instrument import Instrument
+    from tradingbot.domain.market import Candle
+
+
+class Enter(msgspec.Struct, frozen=True):
+    """Propose to open a position at about the last price. The size is the gate's business."""
+
+    side: Side
+    stop_loss: Decimal
+    """Price in quote currency at which the position is given up."""
+    take_profit: Decimal
+    """Price in quote currency at which the profit is taken."""
+    reason: str
+
+
+class Exit(msgspec.Struct, frozen=True):
+    """Propose to close the position in this symbol."""
+
+    reason: str
+
+
+Proposal = Enter | Exit
+
+
+class NoState(msgspec.Struct):
+    """For a strategy that remembers nothing."""
+
+
+class Context:
+    """What a strategy may look at. Read only; made anew for every candle."""
+
+    __slots__ = ("cost", "equity", "instrument", "min_reward", "now", "position", "price", "symbol")
+
+    def __init__(
+        self,
+        instrument: Instrument,
+        candle: Candle,
+        position: Position | None,
+        equity: Decimal,
+        costs: tuple[Decimal, Decimal],
+    ) -> None:
+        self.instrument = instrument
+        self.symbol = instrument.symbol
+        self.now = candle.ts
+        """Market time in microseconds: the close of this candle."""
+        self.price = instrument.price(candle.close)
+        """Last price in quote currency."""
+        self.position = position
+        """The open position in this symbol, or None."""
+        self.equity = equity
+        """Value of the whole account in quote currency."""
+        self.cost, self.min_reward = costs
+        # cost: one way, as a fraction of the order's value (commission, half the spread, slippage)
+        # min_reward: the risk-reward ratio below which the gate denies an entry
+
+    def bracket(self, side: Side, distance: Decimal, reward: Decimal) -> tuple[Decimal, Decimal]:
+        """Return stop-loss and take-profit around the last price, on the tick.
+
+        `distance` is that of the stop in quote currency; the take-profit lies where the reward after costs is at least
+        `reward` (or the gate's minimum, if that is more) times the risk after costs.
+        """
+        costs = mul(mul(self.price, self.cost), Decimal(2))
+        # A stop on the tick is up to one tick further away than asked, so the reward is measured from there.
+        risk = add(add(distance, self.instrument.tick), costs)
+        gain = add(mul(max(reward, self.min_reward), risk), costs)
+        if side is Side.BUY:
+            return self.instrument.price_down(self.price - distance), self.instrument.price_up(self.price + gain)
+        return self.instrument.price_up(self.price + distance), self.instrument.price_down(self.price - gain)
+
+
+P = TypeVar("P")
+S = TypeVar("S", bound=msgspec.Struct)
+
+
+class Strategy(Generic[P, S]):
+    """Base of all strategies.
+
+    A subclass names its `Params` (see `strategy.params`) and its `State` (a msgspec Struct), and implements
+    `on_candle`. It is called once for every finished candle, also while it warms up; then what it returns is ignored.
+    """
+
+    Params: ClassVar[type[Any]]
+    State: ClassVar[type[msgspec.Struct]] = NoState
+
+    def __init__(self, params: P) -> None:
+        self.params = params
+        self.state: S = self.new_state()
+
+    def new_state(self) -> S:
+        """Return the state before the first candle."""
+        return self.State()  # type: ignore[return-value]
+
+    @property
+    def warmup(self) -> int:
+        """Return how many candles the strategy wants to have seen before it may propose."""
+        return 0
+
+    def on_candle(self, ctx: Context, candle: Candle) -> Iterable[Proposal]:
+        """Look at a finished candle and propose. Prices of the candle are in ticks, those of `ctx` in quote currency."""
+        raise NotImplementedError
