@@ -20,8 +20,17 @@ from tradingbot_cluster.prerequisites import IMAGES, find_program, require, requ
 SUITE: Final = "trixie"
 PYTHON: Final = "3.13"
 PACKAGES: Final = ("python3", "python3-venv", "ca-certificates")
-_RECIPE: Final = "1"
+_RECIPE: Final = "2"
 SCRIPTS: Final = Path("/usr/share/debootstrap/scripts")
+UNNEEDED: Final = (
+    "var/cache/apt",
+    "var/lib/apt/lists",
+    "var/log",
+    "usr/share/doc",
+    "usr/share/man",
+    "usr/share/info",
+    "usr/share/locale",
+)
 KEYRINGS: Final = ("/usr/share/keyrings/debian-archive-keyring.gpg", "/etc/apt/trusted.gpg.d/debian-archive-keyring.gpg")
 
 
@@ -56,19 +65,29 @@ def _make(archive: Path, running: Step) -> None:
         if not (SCRIPTS / SUITE).exists():  # an older debootstrap: all of Debian's suites share one script
             command.append(str(SCRIPTS / "sid"))
         _debootstrap(command, running)
-        for unneeded in ("var/cache/apt/archives", "var/lib/apt/lists", "usr/share/doc", "usr/share/man", "var/log"):
-            for entry in (root / unneeded).glob("*"):
-                if entry.is_dir() and not entry.is_symlink():
-                    shutil.rmtree(entry)
-                else:
-                    entry.unlink()
-        (root / "etc/resolv.conf").unlink(missing_ok=True)
-        (root / "etc/hostname").unlink(missing_ok=True)
+        _slim(root)
         running.update("packing")
         partial = archive.with_suffix(".new")
         tar = ["tar", "--numeric-owner", "--sort=name", "--one-file-system", "-C", str(root), "-cf", str(partial), "."]
         subprocess.run(tar, check=True, capture_output=True)
         partial.replace(archive)
+
+
+def _slim(root: Path) -> None:
+    """Remove what no container reads, and have packages that are installed later leave it out as well."""
+    for unneeded in UNNEEDED:
+        for entry in (root / unneeded).glob("*"):
+            if entry.is_dir() and not entry.is_symlink():
+                shutil.rmtree(entry)
+            else:
+                entry.unlink()
+    for file in ("etc/resolv.conf", "etc/hostname"):
+        (root / file).unlink(missing_ok=True)
+    excluded = "".join(f"path-exclude=/{directory}/*\n" for directory in UNNEEDED if directory.startswith("usr/share"))
+    (root / "etc/dpkg/dpkg.cfg.d/slim").write_text(excluded)
+    (root / "etc/apt/apt.conf.d/slim").write_text(
+        'APT::Install-Recommends "false";\nDir::Cache::pkgcache "";\nDir::Cache::srcpkgcache "";\n'
+    )
 
 
 def _debootstrap(command: list[str], running: Step) -> None:
