@@ -33,6 +33,10 @@ class ForbiddenError(KubeError):
     """The operator may not do this, or a policy or quota of the namespace forbids it (401, 403)."""
 
 
+class TerminatingError(ForbiddenError):
+    """The namespace is being deleted: nothing can be created in it any more, and nothing needs to be."""
+
+
 class ThrottledError(KubeError):
     """The server asks to come back later (429, or 503 with Retry-After)."""
 
@@ -57,6 +61,9 @@ def from_response(code: int, body: bytes, retry_after: str | None) -> KubeError:
     if code == 429 or (code == 503 and retry_after):
         seconds = float(retry_after) if retry_after and retry_after.isdecimal() else 1.0
         return ThrottledError(message, code=code, reason=reason, retry_after=seconds)
+    causes = (status.get("details") or {}).get("causes") or []
+    if code == 403 and any(cause.get("reason") == "NamespaceTerminating" for cause in causes):
+        return TerminatingError(message, code=code, reason=reason)
     kinds: dict[int, type[KubeError]] = {
         400: InvalidError,
         401: ForbiddenError,

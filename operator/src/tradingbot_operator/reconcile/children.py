@@ -15,6 +15,7 @@ from tradingbot_operator.kube.errors import (
     InvalidError,
     KubeError,
     NotFoundError,
+    TerminatingError,
     ThrottledError,
     UnavailableError,
 )
@@ -63,6 +64,8 @@ class Children:
                 await self._write_over(key, uid, manifest, live)
         except (ConflictError, InvalidError, NotFoundError) as error:
             await self._look_again(key, uid, manifest, error)
+        except TerminatingError:
+            raise
         except ForbiddenError as error:
             raise _refused(manifest, error) from error
 
@@ -116,6 +119,8 @@ class Children:
             if ownership(live, key.name, uid) in {Ownership.OURS, Ownership.ORPHAN}:
                 self._store.put(kind.kind, live)
             await self._write_over(key, uid, manifest, live)
+        except TerminatingError:
+            raise
         except (InvalidError, ForbiddenError, NotFoundError) as refusal:
             raise _refused(manifest, refusal) from refusal
         except ConflictError as conflict:

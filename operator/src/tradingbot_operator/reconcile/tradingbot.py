@@ -19,7 +19,13 @@ from tradingbot_operator.desired.kinds import DEPLOYMENT, EVENT, POD, TRADING_BO
 from tradingbot_operator.desired.naming import child_name
 from tradingbot_operator.desired.tradingbot import Desired, build
 from tradingbot_operator.desired.workload import image_of
-from tradingbot_operator.kube.errors import ConflictError, InvalidError, KubeError, NotFoundError
+from tradingbot_operator.kube.errors import (
+    ConflictError,
+    InvalidError,
+    KubeError,
+    NotFoundError,
+    TerminatingError,
+)
 from tradingbot_operator.policy.mode import ModeDecision, effective_mode
 from tradingbot_operator.policy.stop import SeenStop, latch, read_report
 from tradingbot_operator.reconcile.children import Blocked, Children, ensure_all, retryable
@@ -39,6 +45,8 @@ if TYPE_CHECKING:
     from tradingbot_operator.runtime.store import Store
 
 log = structlog.get_logger(__name__)
+
+TERMINATING_RETRY_SECONDS = 60.0
 
 
 class Bots(Protocol):
@@ -134,6 +142,9 @@ class TradingBotReconciler:
             # Before anything else: from here on no revert of the spec takes the stop away.
             await self._report(scope)
         trouble = await self._write(scope)
+        if isinstance(trouble, TerminatingError):
+            self._bots.forget(key)
+            return Result(requeue_after=TERMINATING_RETRY_SECONDS)
         self._follow(scope)
         if not self._is_unsure(scope):
             await self._report(scope)

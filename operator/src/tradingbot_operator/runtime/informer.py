@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from tradingbot_operator.runtime.keys import Key, ObjectId
 from tradingbot_operator.runtime.store import Change
+from tradingbot_operator.runtime.workqueue import Priority
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -56,13 +57,15 @@ class Informer:
             self._counted(kind, "deleted" if self._store.remove(kind, obj) else "stale")
             self._wake(kind, oid, owner)
             return
-        before = self._store.owner(oid)
+        before, generation = self._store.owner(oid), self._store.generation(oid)
         change = self._store.put(kind, obj)
         self._counted(kind, change.value)
         if kind == self._root:
             self._root_seen(oid, obj)
         elif change in {Change.ADDED, Change.UPDATED}:
-            self._wake(kind, oid, self._store.owner(oid))
+            # A status that moved is only to be reported; a spec that moved is to be repaired.
+            reported = kind == "Pod" or (change is Change.UPDATED and generation == (meta.get("generation") or -1))
+            self._wake(kind, oid, self._store.owner(oid), Priority.LOW if reported else Priority.NORMAL)
             if before is not None and before != self._store.owner(oid):
                 self._wake(kind, oid, before)
 
@@ -74,7 +77,7 @@ class Informer:
         key = Key(oid.namespace, oid.name)
         urgent = self._note(obj)
         if self._mark(obj) or urgent:
-            self._queue.add(key, urgent=urgent)
+            self._queue.add(key, Priority.URGENT if urgent else Priority.NORMAL)
 
     def _mark(self, obj: Mapping[str, Any]) -> bool:
         """Return whether anything but the status changed: the operator's own status writes must not wake it."""
@@ -94,9 +97,9 @@ class Informer:
         self._marks[key] = mark
         return True
 
-    def _wake(self, kind: str, oid: ObjectId, owner: Key | None) -> None:
+    def _wake(self, kind: str, oid: ObjectId, owner: Key | None, priority: Priority = Priority.NORMAL) -> None:
         if kind == self._root:
             owner = Key(oid.namespace, oid.name)
             self._marks.pop(owner, None)
         if owner is not None:
-            self._queue.add(owner)
+            self._queue.add(owner, priority)

@@ -37,6 +37,7 @@ class _Entry:
     uid: str
     version: str
     owner: Key | None
+    generation: int
     body: bytes
 
 
@@ -76,7 +77,7 @@ class Store:
         if owner is not None:
             self._children.setdefault(owner, set()).add(oid)
         self._gone.pop(oid, None)
-        self._objects[oid] = _Entry(meta.get("uid", ""), version, owner, body)
+        self._objects[oid] = _Entry(meta.get("uid", ""), version, owner, meta.get("generation", 0), body)
         if known is None:
             return Change.ADDED
         return Change.SAME if known.body == body and known.uid == meta.get("uid", "") else Change.UPDATED
@@ -121,6 +122,11 @@ class Store:
         """Return the custom resource that an object belongs to."""
         entry = self._objects.get(oid)
         return entry.owner if entry is not None else None
+
+    def generation(self, oid: ObjectId) -> int:
+        """Return the generation of an object's spec, 0 where the kind has none or the object is unknown."""
+        entry = self._objects.get(oid)
+        return entry.generation if entry is not None else 0
 
     def ids(self, kind: str) -> list[ObjectId]:
         """Return the names of all objects of a kind."""

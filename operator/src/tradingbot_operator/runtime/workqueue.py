@@ -11,6 +11,7 @@ import random
 import time
 from collections import deque
 from dataclasses import dataclass, field
+from enum import IntEnum
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 if TYPE_CHECKING:
@@ -20,7 +21,19 @@ if TYPE_CHECKING:
 else:
     K = TypeVar("K")
 
+
+class Priority(IntEnum):
+    """Which of two waiting keys is taken first; of the same priority, the one that waits longer."""
+
+    LOW = 0
+    """Something to report: a pod became ready. Waits while there are objects to bring about, but not for ever."""
+    NORMAL = 1
+    URGENT = 2
+    """An emergency stop: before everything else."""
+
+
 BASE_BACKOFF_SECONDS = 0.5
+LOW_PATIENCE_SECONDS = 30.0
 MAX_BACKOFF_SECONDS = 300.0
 
 
@@ -70,8 +83,7 @@ class _Active:
     """A key that a worker holds."""
 
     since: float
-    dirty: bool = False
-    urgent: bool = False
+    again: Priority | None = None
 
 
 @dataclass(order=True, slots=True)
@@ -100,7 +112,8 @@ class WorkQueue(Generic[K]):
         self._clock = clock
         self._call_later = call_later or self._loop_call_later
         self._jitter = jitter
-        self._ready: deque[K] = deque()
+        self._lines: dict[Priority, deque[K]] = {priority: deque() for priority in Priority}
+        self._rank: dict[K, Priority] = {}
         self._since: dict[K, float] = {}
         self._active: dict[K, _Active] = {}
         self._failures: dict[K, int] = {}
@@ -113,27 +126,26 @@ class WorkQueue(Generic[K]):
 
     def __len__(self) -> int:
         """Return how many keys wait for a worker."""
-        return len(self._ready)
+        return len(self._since)
 
-    def add(self, key: K, *, urgent: bool = False) -> None:
-        """Ask for a pass as soon as a worker is free; `urgent` goes before everything that waits."""
+    def add(self, key: K, priority: Priority = Priority.NORMAL) -> None:
+        """Ask for a pass as soon as a worker is free."""
         active = self._active.get(key)
         if active is not None:
-            active.dirty = True
-            active.urgent = active.urgent or urgent
+            active.again = priority if active.again is None else max(active.again, priority)
             return
         self._due.pop(key, None)
-        if key in self._since:
-            if urgent and self._ready and self._ready[0] != key:
-                self._ready.remove(key)
-                self._ready.appendleft(key)
+        rank = self._rank.get(key)
+        if rank is not None:
+            if priority > rank:
+                self._lines[rank].remove(key)
+                self._lines[priority].append(key)
+                self._rank[key] = priority
             return
         self._since[key] = self._clock()
-        if urgent:
-            self._ready.appendleft(key)
-        else:
-            self._ready.append(key)
-        self._hooks.depth(len(self._ready))
+        self._rank[key] = priority
+        self._lines[priority].append(key)
+        self._hooks.depth(len(self))
         self._wake_one()
 
     def add_after(self, key: K, seconds: float) -> None:
@@ -151,7 +163,7 @@ class WorkQueue(Generic[K]):
 
     async def get(self) -> K:
         """Wait for a key and take it. Raise QueueClosedError when the queue is closed."""
-        while not self._ready or self._closed:
+        while not self._since or self._closed:
             if self._closed:
                 raise QueueClosedError
             waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -162,9 +174,9 @@ class WorkQueue(Generic[K]):
                 if waiter.done() and not waiter.cancelled():
                     self._wake_one()
                 raise
-        key = self._ready.popleft()
         now = self._clock()
-        self._hooks.depth(len(self._ready))
+        key = self._next(now)
+        self._hooks.depth(len(self))
         self._hooks.waited(now - self._since.pop(key))
         self._active[key] = _Active(now)
         return key
@@ -180,8 +192,8 @@ class WorkQueue(Generic[K]):
             self._hooks.retried()
         else:
             self._failures.pop(key, None)
-        if active.dirty:
-            self.add(key, urgent=active.urgent)
+        if active.again is not None:
+            self.add(key, active.again)
         elif requeue_after is not None:
             self.add_after(key, requeue_after)
 
@@ -215,6 +227,16 @@ class WorkQueue(Generic[K]):
             self._alarm = None
         while self._waiters:
             self._wake_one()
+
+    def _next(self, now: float) -> K:
+        low = self._lines[Priority.LOW]
+        if low and now - self._since[low[0]] > LOW_PATIENCE_SECONDS and not self._lines[Priority.URGENT]:
+            line = low
+        else:
+            line = next(self._lines[priority] for priority in reversed(Priority) if self._lines[priority])
+        key = line.popleft()
+        del self._rank[key]
+        return key
 
     def _wake_one(self) -> None:
         while self._waiters:

@@ -110,14 +110,14 @@ def _missing(message: str, namespace: str) -> Problem:
         key, name = found[1], found[2]
         return Problem(
             Reason.SECRET_NOT_FOUND,
-            f'The Secret "{name}" has no key "{key}": add it (kubectl -n {namespace} edit secret {name}), '
+            f'The Secret "{name}" has no key "{key}": add it (kubectl edit secret {name} --namespace {namespace}), '
             "or name another key in the spec.",
         )
     if found := _SECRET.search(message):
         name = found[1]
         return Problem(
             Reason.SECRET_NOT_FOUND,
-            f'The Secret "{name}" does not exist: kubectl -n {namespace} create secret generic {name} '
+            f'The Secret "{name}" does not exist: kubectl create secret generic {name} --namespace {namespace} '
             "--from-literal=KEY=VALUE, with the key that the spec names.",
         )
     return Problem(Reason.POD_REFUSED, f"The container cannot be created: {_clean(message)}")
