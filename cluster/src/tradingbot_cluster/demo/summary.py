@@ -18,8 +18,8 @@ select (select count(*) from simulation.orders where bot = :'bot'),
        (select count(*) from simulation.trades where bot = :'bot')
 """
 LAST_TRADES = """
-select to_char(market_time at time zone 'utc', 'YYYY-MM-DD HH24:MI'), symbol, side, quantity, price, fee
-from simulation.trades where bot = :'bot' order by market_time desc limit 5
+select to_char(executed_at at time zone 'utc', 'YYYY-MM-DD HH24:MI'), symbol, side, role, quantity, price, fee, realized
+from simulation.trades where bot = :'bot' order by market_ts desc limit 5
 """
 
 
@@ -63,7 +63,7 @@ def show(tools: Tools, namespace: str, bot: str) -> None:
 
 
 def _last_trades(tools: Tools, namespace: str, bot: str) -> Table:
-    table = Table("market time (UTC)", "symbol", "side", "quantity", "price", "fee", box=None, pad_edge=False)
+    table = Table("market time (UTC)", "symbol", "side", "role", "quantity", "price", "fee", "realized", box=None, pad_edge=False)
     table.title = f"last trades of {bot}"
     table.title_justify = "left"
     for row in query(tools, namespace, bot, LAST_TRADES):

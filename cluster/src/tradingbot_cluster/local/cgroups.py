@@ -14,6 +14,7 @@ from tradingbot_cluster.processes import describe
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+SHIMS: Final = "shims"
 V2_CONTROLLERS: Final = ("cpu", "cpuset", "memory", "pids", "io", "hugetlb")
 
 
@@ -53,18 +54,18 @@ def hierarchies() -> list[Hierarchy]:
 
 
 def create(name: str) -> None:
-    """Make the group in every hierarchy, usable by the kubelet as the root of its own."""
+    """Make the group in every hierarchy, usable by the kubelet as the root of its own, and one for the shims in it."""
     for hierarchy in hierarchies():
-        group = hierarchy.path / name
-        if hierarchy.unified and (hierarchy.path / "cgroup.controllers").read_text().split():
-            _delegate(hierarchy.path)
-        group.mkdir(exist_ok=True)
         if hierarchy.unified:
-            _delegate(group)
-        if "cpuset" in hierarchy.controllers:
-            for file in ("cpuset.cpus", "cpuset.mems"):  # empty in a new group, which then can hold no process
-                if not (group / file).read_text().strip():
-                    (group / file).write_text((hierarchy.path / file).read_text())
+            _delegate(hierarchy.path)
+        for group in (hierarchy.path / name, hierarchy.path / name / SHIMS):
+            group.mkdir(exist_ok=True)
+            if "cpuset" in hierarchy.controllers:
+                for file in ("cpuset.cpus", "cpuset.mems"):  # empty in a new group, which then can hold no process
+                    if not (group / file).read_text().strip():
+                        (group / file).write_text((group.parent / file).read_text())
+        if hierarchy.unified:
+            _delegate(hierarchy.path / name)
 
 
 def _delegate(group: Path) -> None:

@@ -10,6 +10,7 @@ import yaml
 
 from tradingbot_cluster import kubeconfig
 from tradingbot_cluster.files import write_if_changed
+from tradingbot_cluster.local.cgroups import SHIMS
 from tradingbot_cluster.prerequisites import cni_directory
 
 if TYPE_CHECKING:
@@ -89,6 +90,8 @@ disabled_plugins = ["io.containerd.internal.v1.tracing", "io.containerd.tracing.
 
 [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc.options]
   SystemdCgroup = false
+  # The containers' supervisors outlive containerd. In a control group of ours they are found again without it.
+  ShimCgroup = "/{instance.cgroup}/{SHIMS}"
 
 [plugins."io.containerd.grpc.v1.cri".cni]
   bin_dir = "{cni_directory()}"

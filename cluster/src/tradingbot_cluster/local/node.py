@@ -118,12 +118,10 @@ class Node:
         for name in ("kubelet", "kube-proxy", "coredns"):
             with step(f"stop {name}"):
                 stop_recorded(instance.record(name))
-        with step("stop the pods") as running:
-            killed = cgroups.kill(instance.cgroup)
-            shims = runtime.kill_shims(instance)
-            running.result(f"{killed} processes, {shims} shims")
-        with step("stop containerd"):
+        with step("stop containerd and the pods") as running:
             stop_recorded(instance.record("containerd"))
+            running.result(f"{cgroups.kill(instance.cgroup)} processes")
+            runtime.remove_shim_sockets(instance)
         with step("mounts, control group and network"):
             runtime.unmount_all([instance.layout.data, instance.layout.run])
             cgroups.remove(instance.cgroup)

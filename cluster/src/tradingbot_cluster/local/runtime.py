@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import signal
 import subprocess
 import tarfile
 import time
@@ -17,7 +16,6 @@ from tradingbot_cluster.errors import ClusterError
 from tradingbot_cluster.files import write_atomically
 from tradingbot_cluster.paths import cache_directory
 from tradingbot_cluster.prerequisites import SYSTEM_PATH, find_program
-from tradingbot_cluster.processes import describe
 
 if TYPE_CHECKING:
     from tradingbot_cluster.local.components import Instance
@@ -111,27 +109,13 @@ def docker_archive(reference: str, name: str, content: bytes) -> bytes:
     return archive.getvalue()
 
 
-def kill_shims(instance: Instance) -> int:
-    """Kill the containers' shims, by the pids that containerd recorded; return how many there were."""
+def remove_shim_sockets(instance: Instance) -> None:
+    """Remove the sockets of killed shims, which lie in a directory that all containerds of a machine share."""
     bundles = instance.layout.run / "containerd" / "state" / "io.containerd.runtime.v2.task" / "k8s.io"
-    killed = 0
-    for record in sorted(bundles.glob("*/shim.pid")):
-        process = describe(int(record.read_text().strip() or 0))
-        if process is None:
-            continue
-        command = Path(f"/proc/{process.pid}/cmdline")
-        try:
-            ours = str(instance.containerd_socket).encode() in command.read_bytes().split(b"\0")
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-        if ours:  # the address of our own containerd is one of its arguments: the pid has not changed hands
-            process.send(signal.SIGKILL)
-            killed += 1
     for record in bundles.glob("*/address"):
         address = record.read_text().strip().removeprefix("unix://")
         if address.startswith("/run/containerd/s/"):
             Path(address).unlink(missing_ok=True)
-    return killed
 
 
 def mounts_below(mountinfo: str, directories: list[Path]) -> list[str]:
