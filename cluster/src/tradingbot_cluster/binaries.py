@@ -1,8 +1,8 @@
 """The cluster's programs: built from their Go modules once, and kept in the user's cache.
 
-A build is a function of the pinned module versions and their checksums (go.mod, go.sum), of this project's own
-sources and of the flags; the cache's key is a hash of these. The Go version is not part of it, so a machine without Go can
-use a cache that was filled elsewhere, and an update of Go costs nobody five minutes; it is noted in the manifest.
+A build is a function of the pinned module versions and their checksums (go.mod, go.sum), of this project's own sources
+and of the flags; the cache's key is a hash of these. The Go version is not part of it, so a machine without Go can use
+a cache that was filled elsewhere, and an update of Go costs nobody five minutes; it is noted in the manifest.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from tradingbot_cluster.console import step
 from tradingbot_cluster.errors import ClusterError
 from tradingbot_cluster.files import exclusive, read_json
 from tradingbot_cluster.paths import cache_directory, checkout_root
-from tradingbot_cluster.prerequisites import go_environment, require_go
+from tradingbot_cluster.prerequisites import go_environment, require_go, search_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -88,6 +88,7 @@ TOOLS: Final = {
         ),
         Tool("pause", ".", "./cmd/pause", ("pause",), ("cmd/pause",)),
         Tool("versitygw", ".", "github.com/versity/versitygw/cmd/versitygw", ("versitygw",)),
+        Tool("kind", "kind", "sigs.k8s.io/kind", ("kind",)),
         Tool("kwok", "kwok", "sigs.k8s.io/kwok/cmd/kwok", ("kwok",)),
     )
 }
@@ -148,6 +149,18 @@ def program(name: str) -> Path:
         if name in tool.names:
             return tool_directory(tool) / name
     raise ClusterError(f"there is no program {name!r}")
+
+
+def find(name: str) -> Path:
+    """Return a program of the cache, else that of the machine, else build it."""
+    cached = program(name)
+    if cached.exists():
+        return cached
+    installed = shutil.which(name, path=search_path())
+    if installed:
+        return Path(installed)
+    ensure(tool.name for tool in TOOLS.values() if name in tool.names)
+    return cached
 
 
 def missing(names: Iterable[str]) -> list[Tool]:

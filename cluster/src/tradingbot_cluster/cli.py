@@ -16,25 +16,32 @@ from rich.table import Table
 from tradingbot_cluster import binaries, provider
 from tradingbot_cluster.console import console, note, output
 from tradingbot_cluster.errors import EXIT_OK, ClusterError
+from tradingbot_cluster.interface import UpOptions
 from tradingbot_cluster.paths import DEFAULT_INSTANCE, Layout
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+    from tradingbot_cluster.interface import Provider
 
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("--instance", default=DEFAULT_INSTANCE, help="name of the cluster, %(default)r unless told")
-    common.add_argument("--state-dir", type=Path, help="where its state lies, under .cluster of the checkout unless told")
-    common.add_argument("--provider", default="", choices=("", *provider.PROVIDERS), help="overrides CLUSTER=")
+    common.add_argument(
+        "--state-dir", type=Path, help="where its state lies, under .cluster of the checkout unless told"
+    )
+    common.add_argument("--provider", default="", choices=provider.PROVIDERS, help="overrides CLUSTER=")
     common.add_argument("--json", action="store_true", help="print the result as JSON on standard output")
     root = argparse.ArgumentParser(prog="tradingbot-cluster", description="The development cluster of this checkout.")
     commands = root.add_subparsers(dest="command", required=True)
 
     up = commands.add_parser("up", parents=[common], help="make the cluster, or what is missing of it")
     up.add_argument("--control-plane-only", action="store_true", help="no node: an API server in seconds, for tests")
-    up.add_argument("--scheduler", action=argparse.BooleanOptionalAction, help="with the scheduler, also without a node")
+    up.add_argument(
+        "--scheduler", action=argparse.BooleanOptionalAction, help="with the scheduler, also without a node"
+    )
     up.add_argument("--audit-log", action=argparse.BooleanOptionalAction, help="log what ServiceAccounts ask for (on)")
     up.add_argument("--kwok-nodes", type=int, help="simulate this many nodes (for benchmarks)")
     commands.add_parser("down", parents=[common], help="remove everything that `up` made")
@@ -70,16 +77,17 @@ def _interrupted(_number: int, _frame: object) -> None:
     raise KeyboardInterrupt
 
 
-def _provider(options: argparse.Namespace) -> provider.Provider:
-    return provider.make(Layout.of(options.instance, options.state_dir), options.provider)
+def _provider(options: argparse.Namespace, only: str = "") -> Provider:
+    return provider.make(Layout.of(options.instance, options.state_dir), options.provider or only)
 
 
 def _up(options: argparse.Namespace) -> int:
-    chosen = _provider(options)
+    # A control plane alone is for tests, and the local provider's business wherever the demo runs.
+    chosen = _provider(options, "local" if options.control_plane_only else "")
     audit = options.audit_log
     if audit is None and os.environ.get("TRADINGBOT_AUDIT"):
         audit = os.environ["TRADINGBOT_AUDIT"] != "0"
-    chosen.up(provider.UpOptions(options.control_plane_only, options.scheduler, audit, options.kwok_nodes))
+    chosen.up(UpOptions(options.control_plane_only, options.scheduler, audit, options.kwok_nodes))
     if options.json:
         print(json.dumps(chosen.status().to_json(), indent=2))
     else:
@@ -131,10 +139,7 @@ def _build_binaries(options: argparse.Namespace) -> int:
 
 
 def _program(options: argparse.Namespace) -> int:
-    for tool in binaries.TOOLS.values():
-        if options.name in tool.names:
-            binaries.ensure([tool.name])
-    print(binaries.program(options.name))
+    print(binaries.find(options.name))
     return EXIT_OK
 
 

@@ -71,9 +71,7 @@ class Kubectl:
         text = yaml.safe_dump_all(documents, sort_keys=False)
         self.run("apply", "--server-side", "--force-conflicts", "--field-manager=tradingbot-cluster", "-f-", stdin=text)
 
-    def _run(
-        self, arguments: Sequence[str], stdin: str | None, timeout: float
-    ) -> subprocess.CompletedProcess[str]:
+    def _run(self, arguments: Sequence[str], stdin: str | None, timeout: float) -> subprocess.CompletedProcess[str]:
         environment = {name: value for name, value in os.environ.items() if name != "KUBECONFIG"}
         try:
             return subprocess.run(

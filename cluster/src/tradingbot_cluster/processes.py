@@ -8,6 +8,7 @@ match its start time, or its boot.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
 _LAUNCHER: Final = (
-    'record=$1; shift; read -r line < /proc/$$/stat; read -r boot < /proc/sys/kernel/random/boot_id; '
+    "record=$1; shift; read -r line < /proc/$$/stat; read -r boot < /proc/sys/kernel/random/boot_id; "
     'printf "%s\\n%s\\n" "$line" "$boot" > "$record.new" && mv "$record.new" "$record" && exec "$@"'
 )
 
@@ -145,10 +146,8 @@ def wait_ended(process: Process, seconds: float) -> bool:
     while process.alive():
         if time.monotonic() > deadline:
             return False
-        try:
+        with contextlib.suppress(ChildProcessError):
             os.waitpid(process.pid, os.WNOHANG)  # a child of this very command would stay as a zombie
-        except ChildProcessError:
-            pass
         time.sleep(0.02)
     return True
 

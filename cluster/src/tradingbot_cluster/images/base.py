@@ -31,7 +31,10 @@ UNNEEDED: Final = (
     "usr/share/info",
     "usr/share/locale",
 )
-KEYRINGS: Final = ("/usr/share/keyrings/debian-archive-keyring.gpg", "/etc/apt/trusted.gpg.d/debian-archive-keyring.gpg")
+KEYRINGS: Final = (
+    "/usr/share/keyrings/debian-archive-keyring.gpg",
+    "/etc/apt/trusted.gpg.d/debian-archive-keyring.gpg",
+)
 
 
 def digest() -> str:

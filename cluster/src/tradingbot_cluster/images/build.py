@@ -16,9 +16,9 @@ from tradingbot_cluster.files import exclusive
 from tradingbot_cluster.images import base
 from tradingbot_cluster.images.buildah import Buildah
 from tradingbot_cluster.images.catalogue import PREFIX, ImageSource, context_files, digest, reference, select
+from tradingbot_cluster.interface import Image
 from tradingbot_cluster.paths import cache_directory, checkout_root
 from tradingbot_cluster.prerequisites import IMAGES, require
-from tradingbot_cluster.provider import Image
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

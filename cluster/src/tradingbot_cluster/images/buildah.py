@@ -35,8 +35,8 @@ _PIP_SETTINGS: Final = ("index-url", "extra-index-url", "trusted-host", "timeout
 def pip_configuration(environment: Mapping[str, str], files: Iterable[Path], *, certificates: bool) -> str:
     """Return the pip.conf of a build: where this machine's pip finds packages, and whom it trusts.
 
-    A file, because `buildah build --env` leaves the variables in the image, and without them in the image (`--unsetenv`)
-    a build does not see them either.
+    A file, because variables that `buildah build --env` gives to a build stay in the image, and with `--unsetenv` the
+    build does not see them either.
     """
     found = configparser.RawConfigParser(strict=False)
     found.read([file.expanduser() for file in files])
@@ -72,10 +72,14 @@ class Buildah:
         with tempfile.TemporaryDirectory(prefix="tradingbot-image-") as context:
             # A link would not be followed out of the context.
             _link_or_copy(archive, Path(context) / "root.tar")
-            (Path(context) / "Dockerfile").write_text("FROM scratch\nADD root.tar /\nENV LANG=C.UTF-8\nCMD [\"python3\"]\n")
+            (Path(context) / "Dockerfile").write_text(
+                'FROM scratch\nADD root.tar /\nENV LANG=C.UTF-8\nCMD ["python3"]\n'
+            )
             self.build(reference, Path(context) / "Dockerfile", Path(context), {}, running)
 
-    def build(self, reference: str, dockerfile: Path, context: Path, arguments: Mapping[str, str], running: Step) -> None:
+    def build(
+        self, reference: str, dockerfile: Path, context: Path, arguments: Mapping[str, str], running: Step
+    ) -> None:
         """Build a Dockerfile."""
         command = ["build", "--isolation=chroot", "--network=host", "--pull=never", "--layers", "--format=docker"]
         command += [f"--tag={reference}", f"--file={dockerfile}"]

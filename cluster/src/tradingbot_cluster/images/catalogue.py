@@ -6,7 +6,6 @@ import hashlib
 import re
 import subprocess
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from tradingbot_cluster.binaries import TOOLS, cache_key, program, source_directory
@@ -16,6 +15,7 @@ from tradingbot_cluster.prerequisites import find_program
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from pathlib import Path
 
 PREFIX: Final = "localhost/tradingbot"
 DIGEST_LENGTH: Final = 12

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import shutil
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tradingbot_cluster.kubeconfig import Kubectl
     from tradingbot_cluster.local.components import Instance
 

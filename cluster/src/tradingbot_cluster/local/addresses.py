@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 RANGE: Final = ipaddress.IPv4Network("198.18.0.0/15")
 INSTANCE_PREFIX: Final = 19
-INSTANCES: Final = 2 ** (INSTANCE_PREFIX - RANGE.prefixlen)
+INSTANCES: Final = 1 << INSTANCE_PREFIX - RANGE.prefixlen
 # Below the ports that the kernel gives to outgoing connections and below the NodePorts, so nobody is in the way.
 FIRST_PORT: Final = 21000
 LAST_PORT: Final = 29999
@@ -38,8 +38,9 @@ class AddressPlan:
     @property
     def network(self) -> ipaddress.IPv4Network:
         """Return the /19 of the instance."""
-        size = 2 ** (32 - INSTANCE_PREFIX)
-        return ipaddress.IPv4Network((int(RANGE.network_address) + self.index * size, INSTANCE_PREFIX))
+        return ipaddress.IPv4Network(
+            (int(RANGE.network_address) + (self.index << 32 - INSTANCE_PREFIX), INSTANCE_PREFIX)
+        )
 
     def _part(self, third_octet: int, prefix: int) -> ipaddress.IPv4Network:
         return ipaddress.IPv4Network((int(self.network.network_address) + third_octet * 256, prefix))

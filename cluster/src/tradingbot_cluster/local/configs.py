@@ -43,7 +43,7 @@ def _write_yaml(path: Path, document: dict[str, Any]) -> None:
 
 
 def audit_policy() -> dict[str, Any]:
-    """Return the policy that notes who asked for what, of ServiceAccounts only: the test of the chart's RBAC reads it."""
+    """Return the policy that notes what ServiceAccounts ask for: the test of the chart's RBAC reads it."""
     return {
         "apiVersion": "audit.k8s.io/v1",
         "kind": "Policy",
@@ -58,7 +58,7 @@ def audit_policy() -> dict[str, Any]:
 
 
 def containerd(instance: Instance, snapshotter: str, pause_image: str) -> str:
-    """Return containerd's configuration: every directory and socket its own, so a system's containerd is not disturbed."""
+    """Return containerd's configuration: its directories and sockets are its own, a system's is not disturbed."""
     data, run, config = instance.layout.data, instance.layout.run, instance.layout.config
     return f"""version = 2
 root = "{data}/containerd"
@@ -100,7 +100,7 @@ disabled_plugins = ["io.containerd.internal.v1.tracing", "io.containerd.tracing.
 
 
 def cni(instance: Instance) -> dict[str, Any]:
-    """Return the pods' network: a routed pair of devices each, no bridge, so a Service's answer cannot bypass conntrack."""
+    """Return the pods' network: routed pairs of devices, no bridge, so that no answer bypasses conntrack."""
     return {
         "cniVersion": "0.4.0",
         "name": f"tradingbot-{instance.layout.key}",

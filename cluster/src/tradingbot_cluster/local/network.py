@@ -88,10 +88,10 @@ def prepare(instance: Instance) -> None:
 
 def _ensure_device(instance: Instance) -> None:
     ip, device, address = find_program("ip"), instance.plan.device, f"{instance.plan.node_ip}/32"
-    if _run([ip, "link", "show", device]).returncode != 0:
+    exists = _run([ip, "link", "show", device]).returncode == 0
+    if not exists and _run([ip, "link", "add", device, "type", "dummy"]).returncode != 0:
         # Some kernels have no dummy devices; a bridge without ports holds an address as well.
-        if _run([ip, "link", "add", device, "type", "dummy"]).returncode != 0:
-            _checked([ip, "link", "add", device, "type", "bridge"])
+        _checked([ip, "link", "add", device, "type", "bridge"])
     if f" {address} " not in _checked([ip, "-4", "-o", "address", "show", "dev", device]):
         _checked([ip, "address", "replace", address, "dev", device])
     _checked([ip, "link", "set", device, "up"])

@@ -12,6 +12,7 @@ from tradingbot_cluster import state as states
 from tradingbot_cluster.console import step
 from tradingbot_cluster.errors import NotRunningError, UsageError
 from tradingbot_cluster.files import exclusive
+from tradingbot_cluster.interface import ClusterStatus, ComponentStatus, Image, UpOptions
 from tradingbot_cluster.kubeconfig import Kubectl
 from tradingbot_cluster.local import configs, pki
 from tradingbot_cluster.local.addresses import (
@@ -27,7 +28,6 @@ from tradingbot_cluster.local.health import wait_healthy
 from tradingbot_cluster.local.node import Node
 from tradingbot_cluster.prerequisites import SYSTEM_PATH
 from tradingbot_cluster.processes import recorded, start, stop_recorded
-from tradingbot_cluster.provider import ClusterStatus, ComponentStatus, Image, UpOptions
 from tradingbot_cluster.state import State
 
 if TYPE_CHECKING:

@@ -101,7 +101,11 @@ def docker_archive(reference: str, name: str, content: bytes) -> bytes:
     manifest = [{"Config": config_name, "RepoTags": [reference], "Layers": ["layer.tar"]}]
     archive = io.BytesIO()
     with tarfile.open(fileobj=archive, mode="w") as tar:
-        members = ((config_name, config), ("layer.tar", layer.getvalue()), ("manifest.json", json.dumps(manifest).encode()))
+        members = (
+            (config_name, config),
+            ("layer.tar", layer.getvalue()),
+            ("manifest.json", json.dumps(manifest).encode()),
+        )
         for member, data in members:
             entry = tarfile.TarInfo(member)
             entry.size = len(data)
@@ -130,6 +134,7 @@ def mounts_below(mountinfo: str, directories: list[Path]) -> list[str]:
 
 def unmount_all(directories: list[Path]) -> None:
     """Unmount everything below some directories."""
+    points: list[str] = []
     for _ in range(20):
         points = mounts_below(Path("/proc/self/mountinfo").read_text(), directories)
         if not points:
