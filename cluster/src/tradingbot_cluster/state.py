@@ -31,6 +31,7 @@ class State:
     control_plane_only: bool = False
     scheduler: bool = True
     audit: bool = True
+    kwok_nodes: int = 0
     index: int = 0
     ports: dict[str, int] = field(default_factory=dict)
     data: str = ""

@@ -14,7 +14,7 @@ from tradingbot_cluster.errors import NotRunningError, UsageError
 from tradingbot_cluster.files import exclusive
 from tradingbot_cluster.interface import ClusterStatus, ComponentStatus, Image, UpOptions
 from tradingbot_cluster.kubeconfig import Kubectl
-from tradingbot_cluster.local import configs, pki
+from tradingbot_cluster.local import configs, kwok, pki
 from tradingbot_cluster.local.addresses import (
     CONTROL_PLANE_PORTS,
     NODE_PORTS,
@@ -52,13 +52,17 @@ class LocalProvider:
             full = not instance.state.control_plane_only
             if full:
                 Node.check_prerequisites(instance)
-            binaries.ensure(["kube", "pause", "helm"] if full else ["kube"])
+            binaries.ensure(self._tools(instance))
             with step("certificates and configuration") as running:
                 running.result("written" if pki.ensure(self.layout.pki, instance.plan, instance.node) else "unchanged")
                 configs.write_control_plane(instance)
             if full:
                 Node(instance).prepare_network()
             self._start_all(control_plane(instance))
+            if instance.state.kwok_nodes:
+                self._start(kwok.component(instance))
+                with step(f"{instance.state.kwok_nodes} simulated nodes"):
+                    kwok.apply_nodes(self.kubectl(instance), instance.state.kwok_nodes)
             if full:
                 worker = Node(instance)
                 worker.prepare_runtime()
@@ -150,6 +154,11 @@ class LocalProvider:
             raise UsageError(f"the instance {self.layout.instance!r} is {is_now}: take it down first, or name another")
         if options.scheduler is not None:
             known.scheduler = options.scheduler
+        if options.kwok_nodes is not None:
+            if not known.control_plane_only:
+                raise UsageError("simulated nodes need an instance of their own: --control-plane-only --instance NAME")
+            known.kwok_nodes = options.kwok_nodes
+            known.scheduler = True
         if options.audit is not None:
             known.audit = options.audit
         known.data = str(self.layout.data)
@@ -165,8 +174,14 @@ class LocalProvider:
         names = CONTROL_PLANE_PORTS if known.control_plane_only else (*CONTROL_PLANE_PORTS, *NODE_PORTS)
         return choose_ports(self.layout.key, names, kept)
 
+    def _tools(self, instance: Instance) -> list[str]:
+        if not instance.state.control_plane_only:
+            return ["kube", "pause", "helm"]
+        return ["kube", "kwok"] if instance.state.kwok_nodes else ["kube"]
+
     def _components(self, instance: Instance) -> list[Component]:
-        return control_plane(instance) + ([] if instance.state.control_plane_only else node(instance))
+        simulated = [kwok.component(instance)] if instance.state.kwok_nodes else []
+        return control_plane(instance) + simulated + ([] if instance.state.control_plane_only else node(instance))
 
     def _start_all(self, components: list[Component]) -> None:
         for component in components:
