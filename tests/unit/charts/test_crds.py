@@ -24,7 +24,7 @@ def crds() -> dict[str, dict[str, Any]]:
 
 
 def strict(schema: Any) -> Any:
-    """The schema as `kubectl apply` checks it: an unknown field is an error. (OpenAPI 3.0 is JSON Schema draft 4 here.)"""
+    """The schema as `kubectl apply` checks it (in the terms of draft 4): an unknown field is an error."""
     if isinstance(schema, list):
         return [strict(item) for item in schema]
     if not isinstance(schema, dict):
