@@ -1,0 +1,62 @@
+"""`positions`: what the bot itself says that it holds, asked through the API server."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from tradingbot_operator.kube.errors import ForbiddenError, KubeError
+from tradingbot_operator.plugin.errors import ExitCode, PluginError, explain
+from tradingbot_operator.plugin.output import dump
+from tradingbot_operator.plugin.picture import take
+from tradingbot_operator.plugin.text import MISSING, columns, plain
+
+if TYPE_CHECKING:
+    from tradingbot_operator.plugin.context import Context
+
+PATH: Final = "/api/v1/bot/positions"
+FIRST: Final = ("symbol", "side", "quantity", "amount", "entry_price", "average_price", "price", "mark_price", "value")
+
+
+def run(context: Context) -> ExitCode:
+    """Print the positions of one bot."""
+    args, terminal = context.args, context.terminal
+    picture = take(context.fetch(args.name))
+    try:
+        answer = context.api.ask(picture.namespace, picture.name, PATH)
+    except ForbiddenError as error:
+        raise explain(error) from None
+    except KubeError as error:
+        known = "unknown" if picture.positions is None else str(picture.positions)
+        raise PluginError(
+            f"{picture.key} does not answer: {error}",
+            hint=f"Open positions by its last status: {known}. Why it does not answer:\n"
+            f"  kubectl tradingbot status {picture.name} -n {picture.namespace}",
+        ) from None
+    if args.output in {"json", "yaml"}:
+        terminal.say(dump(answer, args.output))
+        return ExitCode.OK
+    positions = read(answer)
+    if not positions:
+        terminal.say(f"{picture.key} has no open positions.")
+        return ExitCode.OK
+    terminal.say(tabulate(positions))
+    return ExitCode.OK
+
+
+def read(answer: Any) -> list[dict[str, Any]]:
+    """Return the positions of an answer: a list, or an object that holds one."""
+    found = answer.get("positions", answer.get("items")) if isinstance(answer, dict) else answer
+    return [entry for entry in found if isinstance(entry, dict)] if isinstance(found, list) else []
+
+
+def tabulate(positions: list[dict[str, Any]]) -> str:
+    """Return a table of whatever the bot tells of a position; the well-known columns first."""
+    keys = list(dict.fromkeys(key for entry in positions for key, value in entry.items() if _scalar(value)))
+    keys.sort(key=lambda key: FIRST.index(key) if key in FIRST else len(FIRST))
+    rows = [[plain(key).upper().replace("_", "-") for key in keys]]
+    rows += [[plain(entry[key]) if entry.get(key) is not None else MISSING for key in keys] for entry in positions]
+    return columns(rows)
+
+
+def _scalar(value: Any) -> bool:
+    return not isinstance(value, dict | list)
