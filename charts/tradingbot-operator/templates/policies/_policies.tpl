@@ -12,7 +12,7 @@ looks at, whatever else is wrong with the object; to be sure, "aroundStops" exem
 
 {{/* A policy's name: include "tradingbot-operator.policies.name" (list "approval" .) */}}
 {{- define "tradingbot-operator.policies.name" -}}
-{{- printf "%s-%s-%s" (index . 1).Release.Namespace (include "tradingbot-operator.fullname" (index . 1)) (index . 0) | trunc 63 | trimSuffix "-" -}}
+{{- printf "%s.%s.%s" (index . 1).Release.Namespace (include "tradingbot-operator.fullname" (index . 1)) (index . 0) -}}
 {{- end -}}
 
 {{/* The binding that puts a policy in force where this operator works: include "tradingbot-operator.policies.binding" (list "approval" .) */}}
