@@ -10,6 +10,7 @@ import yaml
 from tests.support.charts import CHARTS, KUBERNETES, NAMES, ROOT, Manifest, helm, of_kind, render
 from tests.support.pod_security import pod_specs, shortcomings, violations
 
+from tradingbot_operator.runtime.metrics import Metrics
 from tradingbot_operator.settings import Settings
 
 FULL: dict[str, dict[str, Any]] = {
@@ -241,3 +242,17 @@ def helm_values_table(chart: str) -> str:
     module = importlib.util.module_from_spec(specification)
     specification.loader.exec_module(module)
     return str(module.table(CHARTS / chart))
+
+
+def test_alerts_and_documentation_name_metrics_that_the_operator_has() -> None:
+    collected = Metrics().registry.collect()
+    names = {f"{metric.name}_total" if metric.type == "counter" else metric.name for metric in collected}
+    documented = set(
+        re.findall(r"^\| `(\w+)`", (ROOT / "docs" / "metrics.md").read_text(encoding="utf-8"), re.MULTILINE)
+    )
+    own = {name for name in names if not name.startswith(("process_", "python_"))}
+    assert own <= documented
+    (rule,) = of_kind(render("tradingbot-operator", FULL["tradingbot-operator"]), "PrometheusRule")
+    for alert in (alert for group in rule["spec"]["groups"] for alert in group["rules"]):
+        used = set(re.findall(r"\b(\w+)\{", alert["expr"])) - {"up"}
+        assert used <= names, alert["alert"]
