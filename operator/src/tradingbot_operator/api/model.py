@@ -22,7 +22,7 @@ from pydantic.alias_generators import to_camel
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from tradingbot_operator.api.descriptions import field_descriptions
-from tradingbot_operator.api.markers import VALIDATIONS, Extend, Rule
+from tradingbot_operator.api.markers import VALIDATIONS, Rule
 
 
 class ApiModel(BaseModel):
@@ -142,18 +142,23 @@ Money = Annotated[
 
 # --- times -------------------------------------------------------------------------------------------------------
 
-TIMESTAMP_PATTERN = r"^\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}(\.\d{1,9})?([Zz]|[+-]\d{2}:\d{2})$"
-
 
 def _to_utc_seconds(value: datetime) -> datetime:
-    return value.astimezone(UTC).replace(microsecond=0)
+    try:
+        return value.astimezone(UTC).replace(microsecond=0)
+    except OverflowError:
+        raise PydanticCustomError("time", "write a time between the years 1 and 9999") from None
+
+
+def _write_time(value: datetime) -> str:
+    # Not strftime: it writes the year 999 with three digits.
+    return value.isoformat().replace("+00:00", "Z")
 
 
 Timestamp = Annotated[
     AwareDatetime,
     AfterValidator(_to_utc_seconds),
-    PlainSerializer(lambda value: value.strftime("%Y-%m-%dT%H:%M:%SZ"), return_type=str, when_used="json"),
-    Extend((("pattern", TIMESTAMP_PATTERN),)),
+    PlainSerializer(_write_time, return_type=str, when_used="json"),
 ]
 """A moment with its time zone, kept in UTC and in whole seconds, as all of Kubernetes has it."""
 
@@ -210,9 +215,14 @@ def _path(location: tuple[int | str, ...]) -> str:
 def problems_of(error: ValidationError) -> tuple[Problem, ...]:
     """Turn pydantic's errors into paths and sentences. Inputs are left out: one of them may be a secret."""
     found = []
-    for entry in error.errors(include_input=False, include_url=False):
+    entries = error.errors(include_input=False, include_url=False)
+    locations = [entry["loc"] for entry in entries]
+    for entry in entries:
+        place = entry["loc"]
+        if entry["type"] == "too_short" and any(other[:-1] == place for other in locations):
+            continue  # pydantic leaves refused entries out of the count
         message = _SENTENCES.get(entry["type"]) or entry["msg"].removeprefix("Value error, ")
-        found.append(Problem(_path(entry["loc"]), message))
+        found.append(Problem(_path(place), message))
     return tuple(sorted(found, key=lambda problem: (problem.path, problem.message)))
 
 

@@ -140,7 +140,7 @@ class Converter:
             self._int_or_string(found, result, path)
             return
         kind = found.get("type")
-        if kind not in _TYPES:
+        if not isinstance(kind, str) or kind not in _TYPES:
             raise NotStructural(path, f"needs one of the types {', '.join(sorted(_TYPES))}")
         handlers = {
             "object": self._object,
@@ -149,7 +149,7 @@ class Converter:
             "integer": self._number,
             "number": self._number,
         }
-        handler = handlers.get(str(kind))
+        handler = handlers.get(kind)
         if handler is not None:
             handler(found, result, path)
         if result.get("format") is not None and result["format"] not in _FORMATS:
