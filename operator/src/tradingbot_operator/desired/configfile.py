@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+import re
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from decimal import Decimal
-
     from tradingbot_operator.api.v1alpha1.safety import Mode
     from tradingbot_operator.api.v1alpha1.tradingbot import TradingBot, TradingBotSpec
 
-HEADER = "# Written by tradingbot-operator. Change the TradingBot, not this file.\n"
+_PLAIN_KEY: Final = re.compile(r"^(?!(?:y|n|yes|no|on|off|true|false|null)$)[a-z][a-z0-9_]*$")
+_UNPRINTABLE: Final = re.compile("[^\n -~\u00a0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
+HEADER: Final = "# Written by tradingbot-operator. Change the TradingBot, not this file.\n"
 
 
 def config_values(bot: TradingBot, mode: Mode) -> dict[str, Any]:
@@ -73,22 +75,15 @@ def _simulation(spec: TradingBotSpec) -> dict[str, Any]:
     }
 
 
-class _Plain(float):
+class _Plain(str):
     """A number that is written digit for digit: 0.0001, never 1e-04, never 0.1 with a tail."""
 
-    text: str
-
-    def __new__(cls, text: str) -> _Plain:
-        number = super().__new__(cls, text)
-        number.text = text
-        return number
+    __slots__ = ()
 
 
 def _number(value: Decimal | int) -> _Plain:
     text = f"{value:f}"
-    if "." in text:
-        text = text.rstrip("0").rstrip(".")
-    return _Plain(text)
+    return _Plain(text.rstrip("0").rstrip(".") if "." in text else text)
 
 
 def render(values: dict[str, Any]) -> str:
@@ -104,14 +99,31 @@ def _lines(values: dict[str, Any], indent: int) -> list[str]:
             lines.append(f"{start}\n")
             lines.extend(_lines(value, indent + 2))
         else:
-            lines.append(f"{start} {_scalar(value)}\n")
+            lines.append(f"{start} {_flow(value)}\n")
     return lines
 
 
 def _key(key: str) -> str:
-    return key if key.replace("_", "a").isascii() and key.replace("_", "a").isalpha() else json.dumps(key)
+    return key if _PLAIN_KEY.match(key) else _string(key)
 
 
-def _scalar(value: Any) -> str:
-    """Write anything on one line: JSON is YAML."""
-    return value.text if isinstance(value, _Plain) else json.dumps(value, ensure_ascii=True)
+def _flow(value: Any) -> str:
+    """Write anything on one line."""
+    if isinstance(value, _Plain):
+        return str(value)
+    if isinstance(value, str):
+        return _string(value)
+    if isinstance(value, float):
+        text = f"{Decimal(repr(value)):f}"
+        return text if "." in text else f"{text}.0"
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{_string(key)}: {_flow(item)}" for key, item in value.items()) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(_flow(item) for item in value) + "]"
+    return json.dumps(value)
+
+
+def _string(text: str) -> str:
+    """Write a double-quoted string; what YAML does not allow as it is, is escaped."""
+    quoted = json.dumps(text, ensure_ascii=False)
+    return _UNPRINTABLE.sub(lambda found: f"\\U{ord(found[0]):08X}", quoted)

@@ -1,0 +1,225 @@
+"""An API server in memory, as far as the operator uses one: server-side apply, versions, uids, watch events."""
+
+from __future__ import annotations
+
+import copy
+import itertools
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from tradingbot_operator.kube.errors import ConflictError, InvalidError, NotFoundError, UnavailableError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from tradingbot_operator.desired.kinds import Kind
+
+Manifest = dict[str, Any]
+Name = tuple[str, str, str]
+
+KEYS = ("name", "uid", "containerPort", "mountPath")
+
+
+class CrashedError(Exception):
+    """The operator's process is gone at this point."""
+
+
+@dataclass
+class FakeKube:
+    """Objects by kind, namespace and name; every write is recorded in `writes`."""
+
+    objects: dict[Name, Manifest] = field(default_factory=dict)
+    writes: list[tuple[str, str, str]] = field(default_factory=list)
+    reads: list[tuple[str, str, str]] = field(default_factory=list)
+    events: list[tuple[str, str, Manifest]] = field(default_factory=list)
+    crash_after: int | None = None
+    refuse: Callable[[str, str, Manifest], Exception | None] | None = None
+    on_write: Callable[[str, str, str], None] | None = None
+    _applied: dict[Name, Manifest] = field(default_factory=dict)
+    _versions: Any = field(default_factory=lambda: itertools.count(100))
+    _uids: Any = field(default_factory=lambda: itertools.count(1))
+
+    async def list_pages(
+        self, kind: Kind, *, namespace: str = "", label_selector: str = "", limit: int = 250
+    ) -> AsyncIterator[list[Manifest]]:
+        wanted = dict(part.split("=") for part in label_selector.split(",") if part)
+        found = [
+            copy.deepcopy(obj)
+            for (name, where, _), obj in sorted(self.objects.items())
+            if name == kind.kind
+            and namespace in {"", where}
+            and wanted.items() <= (obj["metadata"].get("labels") or {}).items()
+        ]
+        for start in range(0, max(len(found), 1), limit):
+            yield found[start : start + limit]
+
+    async def get(self, kind: Kind, namespace: str, name: str) -> Manifest:
+        self.reads.append(("get", kind.kind, name))
+        return copy.deepcopy(self._find((kind.kind, namespace, name)))
+
+    async def apply(self, kind: Kind, manifest: Manifest, *, force: bool) -> Manifest:
+        return self._apply(kind, manifest, only_new=False)
+
+    async def apply_new(self, kind: Kind, manifest: Manifest) -> Manifest:
+        return self._apply(kind, manifest, only_new=True)
+
+    async def apply_status(self, kind: Kind, manifest: Manifest) -> Manifest:
+        name = self._name(kind, manifest)
+        self._before("status", kind.kind, name[2], manifest)
+        live = self._find(name)
+        self._check_uid(manifest, live)
+        self._replace(name, live | {"status": copy.deepcopy(manifest["status"])})
+        return self._after("status", name)
+
+    async def delete(self, kind: Kind, namespace: str, name: str, *, uid: str) -> None:
+        self._before("delete", kind.kind, name, {})
+        live = self._find((kind.kind, namespace, name))
+        if live["metadata"]["uid"] != uid:
+            raise ConflictError("the UID in the precondition does not match", code=409)
+        self.remove(kind.kind, namespace, name)
+        self._crash()
+
+    async def create(self, kind: Kind, manifest: Manifest) -> Manifest:
+        name = self._name(kind, manifest)
+        self._before("create", kind.kind, name[2], manifest)
+        if name in self.objects:
+            raise ConflictError("already exists", code=409, reason="AlreadyExists")
+        self._store_new(name, manifest)
+        return self._after("create", name)
+
+    # What others do, unrecorded.
+
+    def put(self, kind: str, manifest: Manifest) -> Manifest:
+        """Create or replace an object as a person does it; a changed spec gets a new generation."""
+        name = (kind, manifest["metadata"]["namespace"], manifest["metadata"]["name"])
+        live = self.objects.get(name)
+        if live is None:
+            return self._store_new(name, manifest)
+        whole = {**live, **copy.deepcopy(manifest), "metadata": {**live["metadata"], **manifest["metadata"]}}
+        self._replace(name, whole)
+        return copy.deepcopy(self.objects[name])
+
+    def edit(self, kind: str, namespace: str, name: str, change: Callable[[Manifest], None]) -> None:
+        """Change an object in place as somebody else does it."""
+        whole = copy.deepcopy(self._find((kind, namespace, name)))
+        change(whole)
+        self._replace((kind, namespace, name), whole)
+
+    def remove(self, kind: str, namespace: str, name: str) -> None:
+        """Delete an object."""
+        gone = self.objects.pop((kind, namespace, name))
+        self._applied.pop((kind, namespace, name), None)
+        gone["metadata"]["resourceVersion"] = str(next(self._versions))
+        self.events.append(("DELETED", kind, gone))
+
+    def of(self, kind: str) -> list[Manifest]:
+        """All objects of a kind."""
+        return [obj for (name, _, _), obj in sorted(self.objects.items()) if name == kind]
+
+    # Server-side apply.
+
+    def _apply(self, kind: Kind, manifest: Manifest, *, only_new: bool) -> Manifest:
+        name = self._name(kind, manifest)
+        self._before("apply", kind.kind, name[2], manifest)
+        live = self.objects.get(name)
+        if live is None:
+            if manifest["metadata"].get("uid"):
+                raise ConflictError("uid mismatch: no existing object was found", code=409)
+            self._store_new(name, manifest)
+        else:
+            if only_new:
+                raise ConflictError("the object has been modified", code=409)
+            self._check_uid(manifest, live)
+            if kind.kind == "ConfigMap" and live.get("immutable") and live["data"] != manifest["data"]:
+                raise InvalidError("field is immutable when `immutable` is set", code=422)
+            merged = _without(live, self._applied.get(name, {}), manifest)
+            self._replace(name, _merge(merged, manifest))
+        self._applied[name] = copy.deepcopy(manifest)
+        return self._after("apply", name)
+
+    def _before(self, verb: str, kind: str, name: str, manifest: Manifest) -> None:
+        if self.refuse is not None and (error := self.refuse(verb, kind, manifest)) is not None:
+            raise error
+        self.writes.append((verb, kind, name))
+        if self.on_write is not None:
+            self.on_write(verb, kind, name)
+
+    def _after(self, verb: str, name: Name) -> Manifest:
+        self._crash()
+        return copy.deepcopy(self.objects[name])
+
+    def _crash(self) -> None:
+        if self.crash_after is not None and len(self.writes) > self.crash_after:
+            raise CrashedError
+
+    def _store_new(self, name: Name, manifest: Manifest) -> Manifest:
+        whole = copy.deepcopy(manifest)
+        whole["metadata"] |= {
+            "uid": f"uid{next(self._uids):05d}-of-{name[2]}",
+            "generation": 1,
+            "resourceVersion": str(next(self._versions)),
+            "creationTimestamp": "2026-11-21T09:00:00Z",
+        }
+        self.objects[name] = whole
+        self.events.append(("ADDED", name[0], copy.deepcopy(whole)))
+        return copy.deepcopy(whole)
+
+    def _replace(self, name: Name, whole: Manifest) -> None:
+        live = self.objects[name]
+        if whole == live:
+            return
+        whole = copy.deepcopy(whole)
+        if whole.get("spec") != live.get("spec"):
+            whole["metadata"]["generation"] = live["metadata"]["generation"] + 1
+        whole["metadata"]["resourceVersion"] = str(next(self._versions))
+        self.objects[name] = whole
+        self.events.append(("MODIFIED", name[0], copy.deepcopy(whole)))
+
+    def _find(self, name: Name) -> Manifest:
+        if name not in self.objects:
+            raise NotFoundError(f"{name} not found", code=404)
+        return self.objects[name]
+
+    @staticmethod
+    def _name(kind: Kind, manifest: Manifest) -> Name:
+        return kind.kind, manifest["metadata"]["namespace"], manifest["metadata"]["name"]
+
+    @staticmethod
+    def _check_uid(manifest: Manifest, live: Manifest) -> None:
+        uid = manifest["metadata"].get("uid")
+        if uid and uid != live["metadata"]["uid"]:
+            raise InvalidError(f'metadata.uid: Invalid value: "{uid}": field is immutable', code=422)
+
+
+def unavailable(*_: Any) -> Exception:
+    """A server that does not answer."""
+    return UnavailableError("the API server does not answer")
+
+
+def _key(item: Any) -> Any:
+    return next(((key, item[key]) for key in KEYS if key in item), None) if isinstance(item, dict) else None
+
+
+def _merge(live: Any, wanted: Any) -> Any:
+    if isinstance(live, dict) and isinstance(wanted, dict):
+        merged = dict(live)
+        for key, value in wanted.items():
+            merged[key] = _merge(live.get(key), value)
+        return merged
+    if isinstance(live, list) and isinstance(wanted, list) and wanted and all(_key(i) for i in [*live, *wanted]):
+        found = {_key(item): item for item in live}
+        rest = [item for item in live if _key(item) not in {_key(i) for i in wanted}]
+        return [_merge(found.get(_key(item)), item) for item in wanted] + rest
+    return copy.deepcopy(wanted)
+
+
+def _without(live: Any, before: Any, now: Any) -> Any:
+    """Drop what was applied before and is applied no longer."""
+    if not (isinstance(live, dict) and isinstance(before, dict) and isinstance(now, dict)):
+        return live
+    kept = {}
+    for key, value in live.items():
+        if key in before and key not in now:
+            continue
+        kept[key] = _without(value, before.get(key), now.get(key))
+    return kept

@@ -1,0 +1,206 @@
+"""The operator without kopf: store, queue and reconciler over the server in memory, driven step by step."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from tests.component.operator.fake_kube import CrashedError, FakeKube
+
+from tradingbot_operator.desired.config import BuildConfig
+from tradingbot_operator.desired.ownership import bot_of
+from tradingbot_operator.reconcile.audit import Audit
+from tradingbot_operator.reconcile.tradingbot import TradingBotReconciler
+from tradingbot_operator.runtime.controller import RetryError
+from tradingbot_operator.runtime.informer import Informer
+from tradingbot_operator.runtime.keys import Key
+from tradingbot_operator.runtime.store import Store
+from tradingbot_operator.runtime.workqueue import WorkQueue
+from tradingbot_operator.status.observation import BotReport
+from tradingbot_operator.status.projection import PROJECTIONS
+
+NAMESPACE = "trading"
+SPEC: dict[str, Any] = {
+    "strategy": {"name": "breakout", "symbols": ["BTC/USD"], "parameters": {"entry_lookback": 20}},
+    "database": {"secretRef": {"name": "db"}},
+}
+KINDS = (
+    "ServiceAccount",
+    "Role",
+    "RoleBinding",
+    "NetworkPolicy",
+    "PodDisruptionBudget",
+    "ConfigMap",
+    "Service",
+    "Deployment",
+)
+
+
+class FakeBots:
+    """A poller that answers what the test says."""
+
+    def __init__(self, *, enabled: bool = False) -> None:
+        self.enabled = enabled
+        self.reports: dict[Key, BotReport] = {}
+        self.followed: dict[Key, tuple[str | None, bool]] = {}
+
+    def follow(self, key: Key, address: str | None, *, urgent: bool) -> None:
+        self.followed[key] = (address, urgent)
+
+    def forget(self, key: Key) -> None:
+        self.followed.pop(key, None)
+
+    def report(self, key: Key) -> BotReport:
+        return self.reports.get(key, BotReport())
+
+
+class World:
+    """One cluster, and one operator that may be killed and started again."""
+
+    def __init__(self, *, polled: bool = False) -> None:
+        self.kube = FakeKube()
+        self.bots = FakeBots(enabled=polled)
+        self.time = datetime(2026, 11, 21, 9, 0, tzinfo=UTC)
+        self.passes: list[Key] = []
+        self.errors: list[Exception] = []
+        self.requeues: dict[Key, float | None] = {}
+        self.start()
+
+    def start(self) -> None:
+        """Start a new operator: empty memory."""
+        self.queue: WorkQueue[Key] = WorkQueue()
+        self.store = Store(owner_of=_owner_of)
+        for kind, project in PROJECTIONS.items():
+            self.store.project(kind, project)
+        self.reconciler = TradingBotReconciler(
+            self.kube, self.store, BuildConfig(bot_image="bot:1"), self.bots, now=lambda: self.time
+        )
+        self.informer = Informer(
+            self.store,
+            self.queue,
+            root="TradingBot",
+            note=self.reconciler.note,
+            counted=lambda _kind, _change: None,
+        )
+        self.audit = Audit(self.kube, self.store, self.informer, ())
+
+    async def restart(self) -> None:
+        """Kill the operator and start it again."""
+        self.start()
+        self.kube.events.clear()
+        await self.audit.seed()
+
+    def create(self, name: str = "a", **spec: Any) -> dict[str, Any]:
+        """Apply a TradingBot as a person does it (again: with another spec)."""
+        return self.kube.put(
+            "TradingBot",
+            {
+                "apiVersion": "tradingbots.dev/v1alpha1",
+                "kind": "TradingBot",
+                "metadata": {"name": name, "namespace": NAMESPACE},
+                "spec": SPEC | spec,
+            },
+        )
+
+    def deliver(self) -> None:
+        """Hand all watch events over."""
+        while self.kube.events:
+            event, kind, obj = self.kube.events.pop(0)
+            if kind != "Event":
+                self.informer.seen(kind, event, obj)
+
+    async def settle(self) -> int:
+        """Deliver and reconcile until nothing is left to do; return the number of passes."""
+        count = 0
+        self.deliver()
+        while len(self.queue):
+            await self.step()
+            self.deliver()
+            count += 1
+            assert count < 100, "the operator does not come to rest"
+        return count
+
+    async def step(self) -> None:
+        """Run one pass."""
+        key = await asyncio.wait_for(self.queue.get(), 1)
+        self.passes.append(key)
+        try:
+            self.requeues[key] = (await self.reconciler.reconcile(key)).requeue_after
+        except CrashedError:
+            raise
+        except RetryError as error:
+            self.errors.append(error)
+        self.queue.done(key)
+
+    async def converged(self, name: str = "a", **spec: Any) -> None:
+        """Create a bot and bring it about."""
+        self.create(name, **spec)
+        await self.settle()
+
+    def bot(self, name: str = "a") -> dict[str, Any]:
+        return self.kube.objects["TradingBot", NAMESPACE, name]
+
+    def status(self, name: str = "a") -> dict[str, Any]:
+        status: dict[str, Any] = self.bot(name).get("status", {})
+        return status
+
+    def condition(self, kind: str, name: str = "a") -> dict[str, Any]:
+        return next(c for c in self.status(name)["conditions"] if c["type"] == kind)
+
+    def children(self) -> set[tuple[str, str]]:
+        return {(kind, name) for kind, _, name in self.kube.objects if kind in KINDS}
+
+    def state(self) -> dict[Any, Any]:
+        """Everything but versions and times, to compare two worlds."""
+        found = {}
+        for name, obj in self.kube.objects.items():
+            meta = {k: v for k, v in obj["metadata"].items() if k not in {"resourceVersion", "uid", "ownerReferences"}}
+            found[name] = {**obj, "metadata": meta}
+        return found
+
+    def pod(self, name: str = "a", *, ready: bool = False, **container: Any) -> None:
+        """Do what kubelet and Deployment controller do: a pod of the present template, and the counts."""
+        deployment = self.kube.objects["Deployment", NAMESPACE, f"tradingbot-{name}"]
+        template = deployment["spec"]["template"]
+        config_map = template["spec"]["volumes"][0]["configMap"]["name"]
+        self.kube.put(
+            "Pod",
+            {
+                "metadata": {
+                    "name": f"tradingbot-{name}-{config_map[-4:]}",
+                    "namespace": NAMESPACE,
+                    "labels": template["metadata"]["labels"],
+                    "ownerReferences": [
+                        {"kind": "ReplicaSet", "name": f"tradingbot-{name}-abc", "uid": "rs", "controller": True}
+                    ],
+                },
+                "spec": template["spec"],
+                "status": {
+                    "phase": "Running",
+                    "podIP": "198.18.0.9",
+                    "conditions": [{"type": "Ready", "status": "True" if ready else "False"}],
+                    "containerStatuses": [{"name": "bot", "ready": ready, **container}],
+                },
+            },
+        )
+        others = [p for p in self.kube.of("Pod") if p["spec"] != template["spec"]]
+        count = 1 if ready else 0
+
+        def counts(whole: dict[str, Any]) -> None:
+            whole["status"] = {
+                "observedGeneration": whole["metadata"]["generation"],
+                "replicas": 1 + len(others),
+                "updatedReplicas": 1,
+                "availableReplicas": count + len(others),
+            }
+
+        self.kube.edit("Deployment", NAMESPACE, f"tradingbot-{name}", counts)
+
+    def later(self, seconds: float) -> None:
+        self.time += timedelta(seconds=seconds)
+
+
+def _owner_of(kind: str, obj: Any) -> Key | None:
+    bot = bot_of(kind, obj)
+    return Key(obj["metadata"]["namespace"], bot) if bot else None
