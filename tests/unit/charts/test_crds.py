@@ -11,6 +11,8 @@ import pytest
 import yaml
 from tests.support.charts import CHARTS, ROOT, of_kind, render
 
+from tradingbot.strategy import registry
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -73,3 +75,10 @@ def test_an_example_fits_its_schema_and_declares_no_stop(path: Path) -> None:
 
 def test_there_are_examples() -> None:
     assert {"tradingbot.yaml", "moving-average-cross.yaml"} <= {path.name for path in EXAMPLES}
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=[path.name for path in EXAMPLES])
+def test_the_bot_has_the_strategy_of_an_example_and_takes_its_parameters(path: Path) -> None:
+    for manifest in yaml.safe_load_all(path.read_text(encoding="utf-8")):
+        strategy = manifest["spec"]["strategy"]
+        registry.factory(strategy["name"], strategy.get("parameters", {}))
