@@ -202,3 +202,24 @@ def test_kinds_are_found_by_their_short_names(server: Server, namespace: str, na
     assert by_name[names.plural]["categories"] == ["trading"]
     assert f"{names.plural}/status" in by_name
     assert f"{names.plural}/scale" not in by_name
+
+
+@pytest.mark.parametrize(
+    "schedule", ["0 */6 * * *", "15 0-23/6 * JAN-DEC MON,WED", "59 23 31 12 6", "*/5,7 ? 01 jan-mar sun", "@weekly"]
+)
+@pytest.mark.parametrize("time_zone", ["Etc/UTC", "America/Argentina/Buenos_Aires"])
+def test_a_cronjob_takes_every_schedule_that_a_backup_schedule_takes(
+    server: Server, namespace: str, schedule: str, time_zone: str
+) -> None:
+    """The schedule is handed to a CronJob as it is: what is refused there would only show in a condition."""
+    (backup,) = documents(HERE / "good" / "backupschedule-minimal.yaml")
+    backup["spec"] |= {"schedule": schedule, "timeZone": time_zone}
+    server.create(namespace, backup, dry_run=True)
+    template = {"spec": {"restartPolicy": "Never", "containers": [{"name": "backup", "image": "backup"}]}}
+    job = {
+        "apiVersion": "batch/v1",
+        "kind": "CronJob",
+        "metadata": {"name": "backup"},
+        "spec": {"schedule": schedule, "timeZone": time_zone, "jobTemplate": {"spec": {"template": template}}},
+    }
+    server.request("POST", f"/apis/batch/v1/namespaces/{namespace}/cronjobs?dryRun=All", job)

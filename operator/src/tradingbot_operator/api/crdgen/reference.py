@@ -3,7 +3,7 @@
 from tradingbot_operator.api import names
 from tradingbot_operator.api.conditions import Reason
 from tradingbot_operator.api.crdgen.kinds import KINDS, Kind, open_api_schema
-from tradingbot_operator.api.crdgen.structural import Schema
+from tradingbot_operator.api.crdgen.structural import Schema, default_sentence
 
 _INTRODUCTION = f"""# API reference
 
@@ -45,6 +45,13 @@ def _default(schema: Schema) -> str:
     return f"`{str(default).lower() if isinstance(default, bool) else default}`"
 
 
+def _meaning(schema: Schema) -> str:
+    """Return the description without the default that was added to it: here it has a column of its own."""
+    text = str(schema["description"])
+    bare, said, _ = text.rpartition(" Default: ")
+    return bare if said and text == bare + default_sentence({**schema, "description": bare}) else text
+
+
 def _rows(schema: Schema, path: str) -> list[str]:
     rows: list[str] = []
     required = set(schema.get("required", ()))
@@ -52,7 +59,7 @@ def _rows(schema: Schema, path: str) -> list[str]:
         inside = field["items"] if field.get("type") == "array" else field
         where = f"{path}.{name}" + ("[]" if field.get("type") == "array" else "")
         default = "required" if name in required else _default(field)
-        text = field["description"].replace("\n\n", " ").replace("|", "\\|")
+        text = _meaning(field).replace("\n\n", " ").replace("|", "\\|")
         rows.append(f"| `{where}` | {_type_of(field)} | {_allowed(field)} | {default} | {text} |")
         if "properties" in inside:
             rows += _rows(inside, where)

@@ -62,7 +62,7 @@ def reflow(text: str) -> str:
     return "\n\n".join(" ".join(paragraph.split()) for paragraph in text.split("\n\n"))
 
 
-def _default_sentence(schema: Schema) -> str:
+def default_sentence(schema: Schema) -> str:
     """Say the default: kubectl explain shows allowed values, but no defaults."""
     default = schema.get("default")
     if default is None or isinstance(default, dict) or "Default: " in schema["description"]:
@@ -88,7 +88,7 @@ class Converter:
         self._kind(found, result, path)
         self._default(result, path)
         if "description" in result:
-            result["description"] = reflow(result["description"]) + _default_sentence(result)
+            result["description"] = reflow(result["description"]) + default_sentence(result)
         elif described:
             raise NotStructural(path, "has no description: write a sentence below the field")
         return {key: result[key] for key in _COPIED if key in result}

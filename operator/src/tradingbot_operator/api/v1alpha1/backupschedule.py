@@ -62,7 +62,6 @@ class Dump(ApiModel):
     """How the database is read."""
 
     compression: Compression = Compression()
-    """Compression of the dump."""
     row_counts: RowCounts = RowCounts.EXACT
     """Which tables' rows are counted in the dump's own snapshot, to compare with after a restore: Exact all, Ledger
     those of orders and trades, Off none. Counting reads the tables once more."""
@@ -135,7 +134,6 @@ class Verification(ApiModel):
     within_seconds: Annotated[int, Field(ge=3600, le=31_536_000)] = 691_200
     """Age of the last successful drill at which condition Verified becomes false. Default: 8 days."""
     restore_drill: RestoreDrill = RestoreDrill()
-    """The database of the drill."""
     assertions: Annotated[tuple[Assertion, ...], Field(max_length=50), list_map("name")] = ()
     """Questions to the restored database that must all be answered with true, beside the row counts."""
 
@@ -183,11 +181,8 @@ class BackupScheduleSpec(ApiModel):
     dump: Dump = Dump()
     """How the database is read."""
     configuration: ConfigurationBackup = ConfigurationBackup()
-    """Backup of the TradingBot and BackupSchedule objects of this namespace, without their Secrets."""
     retention: Retention = Retention()
-    """Which backups stay."""
     verification: Verification = Verification()
-    """How backups are proven."""
     successful_jobs_history_limit: Annotated[int, Field(ge=0, le=100)] = 3
     """Number of successful Jobs, with their logs, that are kept."""
     failed_jobs_history_limit: Annotated[int, Field(ge=1, le=100)] = 3

@@ -125,7 +125,6 @@ class RecoveryJobSpec(ApiModel):
     """What is restored and where to. It cannot be changed: another restore is another RecoveryJob."""
 
     backup: BackupSource
-    """Which backup is restored."""
     database: BackupDatabase
     """The database that the backup is restored for. Its server takes the restored data; the database itself is only
     replaced with strategy Swap."""
@@ -152,7 +151,6 @@ class RecoveryJobSpec(ApiModel):
     """TradingBots that are held during the restore, beside all those of this namespace that name the same Secret as
     their database."""
     verify: RecoveryVerification = RecoveryVerification()
-    """What must be true of the restored data."""
     safety_backup: SafetyBackup = SafetyBackup()
     """The backup of the present data before a swap."""
     keep_previous_seconds: Annotated[int, Field(ge=0, le=31_536_000)] = 604_800

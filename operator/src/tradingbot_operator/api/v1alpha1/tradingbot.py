@@ -90,12 +90,13 @@ class TradingBotSpec(ApiModel):
     """Active trades. Paused opens no positions and cancels entry orders; open positions are still managed. Reducing is
     the same for a bot that is to come to its end: only exits. For an emergency use emergencyStop."""
     emergency_stop: EmergencyStop | None = None
-    """Stops all trading at once and stays in force until spec.resume names the stop:
-    kubectl patch tbot NAME --type merge -p '{"spec":{"emergencyStop":{"active":true}}}'"""
+    """Stops all trading at once: kubectl patch tbot NAME --type merge -p '{"spec":{"emergencyStop":{"active":true}}}'
+
+    The stop is latched the first time that active is seen true: setting it back to false, applying an old file or
+    deleting the object does not resume trading; only spec.resume with the id of this stop does. No other rule of the
+    schema stands in the way of a stop."""
     resume: Resume | None = None
-    """Ends the emergency stop whose id it names."""
     approval: Approval | None = None
-    """A second person's consent to live trading."""
     requested_by: UserName | None = None
     """User name of the person who asks for live trading, as the cluster knows it. The approver must be another one."""
     image: ImageReference | None = None
@@ -119,23 +120,18 @@ class TradingBotSpec(ApiModel):
     strategy: Strategy
     """What decides about entries and exits."""
     risk: Risk = Risk()
-    """Limits that every order is checked against before it is sent; fractions are parts of one: 0.15 is 15 %."""
     simulation: Simulation = Simulation()
     """The simulated exchange that takes the orders while mode is simulation."""
     database: Database
     """The PostgreSQL database with the bot's orders, trades, positions and latches. Simulation and live need one
     each."""
     redis: Redis | None = None
-    """Redis, for feature flags and a further stop flag. The bot trades without it too."""
     api: ControlApi | None = None
-    """Key of the bot's own HTTP API. Without it the API only answers questions and refuses every command."""
     notifications: Notifications | None = None
-    """Who is told of trades, stops and failures."""
     promotion: Promotion | None = None
     """What the simulation must have shown before an approval of live trading counts. Without it, an approval alone
     decides."""
     update: Update = Update()
-    """How a new configuration or image takes over."""
     deletion_policy: DeletionPolicy = DeletionPolicy.RETAIN
     """What happens at the exchange when this object is deleted: Retain leaves orders and positions, CancelOrders
     cancels the orders, Flatten closes the positions too. The database is never touched."""
