@@ -87,7 +87,7 @@ def entry(proposal: Enter, view: RiskView, limits: Limits, draft: Draft) -> Appr
             strategy=draft.strategy,
             reason=proposal.reason,
             ts=draft.ts,
-            limit_price=limit,
+            limit_price=limit if limit > 0 else None,
             hold=ceil_to(mul(size, unit_hold(proposal, price, limits)), UNIT),
             stop_loss=proposal.stop_loss,
             take_profit=proposal.take_profit,

@@ -26,6 +26,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """Largest loss of one position at its stop, costs included, as a fraction of equity."""
     max_open_positions: int = 5
     min_risk_reward_ratio: Decimal = Decimal("3.0")
+    max_order_value: Decimal | None = None
+    """Largest value of one order in quote currency."""
     max_orders_per_minute: int = 60
     price_collar: Decimal = Decimal("0.05")
     """Largest distance of an execution from the last price, as a fraction."""

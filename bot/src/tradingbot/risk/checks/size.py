@@ -27,6 +27,12 @@ def unit_hold(proposal: Enter, price: Decimal, limits: Limits) -> Decimal:
     return mul(worst, add(ONE, limits.commission))
 
 
+def largest(view: RiskView, limits: Limits) -> Decimal:
+    """Return the largest value of one order in quote currency."""
+    share = mul(view.equity, limits.max_position_size)
+    return share if limits.max_order_value is None else min(share, limits.max_order_value)
+
+
 def quantity(proposal: Enter, view: RiskView, limits: Limits) -> Decimal | Denied:
     """Return the quantity in base currency, or ORDER_TOO_SMALL / INSUFFICIENT_FUNDS."""
     if view.instrument is None or view.price is None:
@@ -34,7 +40,7 @@ def quantity(proposal: Enter, view: RiskView, limits: Limits) -> Decimal | Denie
     price, instrument = view.price, view.instrument
     unit_risk = abs(price - proposal.stop_loss) + mul(mul(price, limits.cost), _TWO)
     by_risk = ratio(mul(view.equity, limits.risk_per_trade), unit_risk)
-    by_value = ratio(mul(view.equity, limits.max_position_size), price)
+    by_value = ratio(largest(view, limits), price)
     by_funds = ratio(view.available, unit_hold(proposal, price, limits))
     wanted = floor_to(min(by_risk, by_value), instrument.lot)
     size = min(wanted, floor_to(max(by_funds, Decimal(0)), instrument.lot))
@@ -50,7 +56,7 @@ def order_value(size: Decimal, view: RiskView, limits: Limits) -> Denied | None:
     """ORDER_VALUE when an order is worth more than one position may be, whoever computed its size."""
     if view.price is None:
         raise ValueError("the price is checked before the value")
-    value, limit = mul(size, view.price), mul(view.equity, limits.max_position_size)
+    value, limit = mul(size, view.price), largest(view, limits)
     if value > limit:
         return Denied(DenialCode.ORDER_VALUE, (("value", plain(value)), ("limit", plain(limit))))
     return None

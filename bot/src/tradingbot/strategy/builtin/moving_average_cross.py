@@ -65,19 +65,19 @@ class MovingAverageCross(Strategy[CrossParams, CrossState]):
         return max(self.params.slow, self.params.atr_period) + 1
 
     def on_candle(self, ctx: Context, candle: Candle) -> Iterable[Proposal]:
-        """Propose on the candle on which the averages change sides."""
+        """Enter on the candle on which the averages change sides; leave for as long as they are on the wrong one."""
         s = self.state
         fast, slow = s.fast.update(candle.close), s.slow.update(candle.close)
         atr = s.atr.update(candle.high, candle.low, candle.close)
         if fast is None or slow is None or atr is None:
             return ()
         before, s.above = s.above, fast > slow
-        if before is None or before == s.above:
-            return ()
         if ctx.position is not None:
             if (ctx.position.quantity > 0) == s.above:
                 return ()
             return (Exit(f"the {self.params.fast}-candle average crossed the {self.params.slow}-candle one"),)
+        if before is None or before == s.above:
+            return ()
         if s.above:
             return (self._enter(ctx, Side.BUY, atr),)
         return (self._enter(ctx, Side.SELL, atr),) if self.params.allow_short else ()

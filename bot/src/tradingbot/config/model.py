@@ -1,0 +1,200 @@
+"""The settings. Fractions are fractions (0.15 is 15 %), money is in quote currency, durations are seconds."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from enum import StrEnum
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
+
+from tradingbot.domain.instrument import MarketType, split_symbol
+from tradingbot.domain.market import timeframe
+from tradingbot.risk.limits import OnBreach
+
+Fraction = Annotated[Decimal, Field(gt=0, le=1)]
+Cost = Annotated[Decimal, Field(ge=0, le=1)]
+
+
+class Mode(StrEnum):
+    """Whether money is real."""
+
+    SIMULATION = "simulation"
+    LIVE = "live"
+
+
+class Trading(StrEnum):
+    """What the configuration wants of a bot."""
+
+    ACTIVE = "Active"
+    PAUSED = "Paused"
+    REDUCING = "Reducing"
+
+
+class FeedType(StrEnum):
+    """Where prices come from."""
+
+    RECORDED = "Recorded"
+    SYNTHETIC = "Synthetic"
+    LIVE = "Live"
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, hide_input_in_errors=True)
+
+
+class BotSection(_Section):
+    """Who this bot is."""
+
+    name: Annotated[str, Field(min_length=1, max_length=63, pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")] = "tradingbot"
+    namespace: Annotated[str, Field(min_length=1, max_length=63)] = "default"
+
+    @property
+    def full_name(self) -> str:
+        """Return `namespace/name`, the name in the database."""
+        return f"{self.namespace}/{self.name}"
+
+
+class ExchangeSection(_Section):
+    """Where it trades."""
+
+    name: str = "binance"
+    market_type: MarketType = MarketType.SPOT
+    test_mode: bool = True
+    rate_limit_per_minute: Annotated[int, Field(ge=1, le=100_000)] = 1200
+    api_key: SecretStr | None = None
+    api_secret: SecretStr | None = None
+
+
+class StrategySection(_Section):
+    """What it trades, and how. `parameters` are the strategy's own."""
+
+    name: str
+    symbols: Annotated[list[str], Field(min_length=1, max_length=50)] = ["BTC/USD"]
+    timeframe: str = "1m"
+    parameters: dict[str, Any] = {}
+
+    @field_validator("symbols")
+    @classmethod
+    def _symbols(cls, value: list[str]) -> list[str]:
+        for symbol in value:
+            split_symbol(symbol)
+        if len(set(value)) != len(value):
+            raise ValueError("each symbol may be listed once")
+        quotes = {split_symbol(symbol)[1] for symbol in value}
+        if len(quotes) > 1:
+            raise ValueError(f"all symbols of a bot have one quote currency, these have {', '.join(sorted(quotes))}")
+        return value
+
+    @field_validator("timeframe")
+    @classmethod
+    def _timeframe(cls, value: str) -> str:
+        timeframe(value)
+        return value
+
+
+class RiskSection(_Section):
+    """The limits that every order is held against."""
+
+    max_drawdown: Fraction = Decimal("0.15")
+    daily_loss_limit: Fraction = Decimal("0.03")
+    max_position_size: Fraction = Decimal("0.25")
+    risk_per_trade: Fraction = Decimal("0.01")
+    max_open_positions: Annotated[int, Field(ge=1, le=1000)] = 5
+    min_risk_reward_ratio: Annotated[Decimal, Field(ge=0, le=1000)] = Decimal("3.0")
+    max_order_value: Annotated[Decimal, Field(gt=0)] | None = None
+    """Largest value of one order in quote currency; without it, max_position_size alone limits an order."""
+    max_orders_per_minute: Annotated[int, Field(ge=1, le=10_000)] = 60
+    price_collar: Fraction = Decimal("0.05")
+    on_breach: OnBreach = OnBreach.HOLD
+
+
+class FeedSection(_Section):
+    """Market data of a simulation."""
+
+    type: FeedType = FeedType.SYNTHETIC
+    dataset: str = "recorded"
+    speed: Annotated[Decimal, Field(ge=0, le=1_000_000)] = Decimal(1)
+    """Market seconds per wall second; 0 is as fast as it can."""
+    loop: bool = False
+
+
+class SimulationSection(_Section):
+    """The simulated exchange."""
+
+    initial_capital: Annotated[Decimal, Field(gt=0, le=Decimal("1e15"))] = Decimal(10_000)
+    commission: Cost = Decimal("0.001")
+    slippage: Cost = Decimal("0.0001")
+    spread: Cost = Decimal("0.0002")
+    volume_share: Fraction = Decimal("0.1")
+    latency_milliseconds: Annotated[int, Field(ge=0, le=60_000)] = 50
+    tick_interval_seconds: Annotated[int, Field(ge=1, le=86_400)] = 5
+    strategy_interval_seconds: Annotated[int, Field(ge=1, le=86_400)] = 60
+    seed: Annotated[int, Field(ge=0, le=2**63 - 1)] = 0
+    feed: FeedSection = FeedSection()
+
+
+class DatabaseSection(_Section):
+    """PostgreSQL."""
+
+    url: SecretStr | None = None
+    pool_size: Annotated[int, Field(ge=1, le=100)] = 5
+    max_overflow: Annotated[int, Field(ge=0, le=100)] = 10
+
+
+class RedisSection(_Section):
+    """Redis, where a bot has one."""
+
+    url: SecretStr | None = None
+
+
+class HttpSection(_Section):
+    """The bot's own endpoints."""
+
+    host: str = "0.0.0.0"  # noqa: S104 - a pod's probes and Service come from outside
+    port: Annotated[int, Field(ge=0, le=65_535)] = 8080
+    api_key: SecretStr | None = None
+
+
+class KubernetesSection(_Section):
+    """The object that this bot watches, when it runs under the operator."""
+
+    name: str = ""
+    uid: str = ""
+    pod: str = ""
+    namespace: str = ""
+    api_url: str = ""
+    """Set for tests and for a proxy; otherwise the pod's own service account says where the API server is."""
+
+
+class Settings(_Section):
+    """Everything."""
+
+    bot: BotSection = BotSection()
+    mode: Mode = Mode.SIMULATION
+    approved: bool = False
+    order_confirmation_required: bool = True
+    trading: Trading = Trading.ACTIVE
+    environment: str = "Development"
+    log_level: Annotated[str, Field(pattern=r"^(DEBUG|INFO|WARNING|ERROR)$")] = "INFO"
+    enable_metrics: bool = True
+    data_path: str = ""
+    """A folder with more recorded candles, beside those that come with the bot."""
+    exchange: ExchangeSection = ExchangeSection()
+    strategy: StrategySection
+    risk: RiskSection = RiskSection()
+    simulation: SimulationSection = SimulationSection()
+    database: DatabaseSection = DatabaseSection()
+    redis: RedisSection = RedisSection()
+    http: HttpSection = HttpSection()
+    kubernetes: KubernetesSection = KubernetesSection()
+    config_hash: str = ""
+    """sha256 of the configuration file, empty without one."""
+
+    @model_validator(mode="after")
+    def _buildable(self) -> Settings:
+        if self.mode is Mode.LIVE:
+            raise ValueError("mode: this version trades in simulation only; write mode: simulation")
+        if self.simulation.feed.type is FeedType.LIVE:
+            raise ValueError("simulation.feed.type: Live is not available in this version; write Recorded or Synthetic")
+        return self

@@ -1,0 +1,73 @@
+"""Logs as JSON lines: timestamp, level, message, logger, correlation_id, service, version, trading_mode, and own fields."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+from tradingbot import __version__
+
+if TYPE_CHECKING:
+    from collections.abc import MutableMapping
+
+SERVICE = "tradingbot"
+_SECRET_WORDS = ("password", "secret", "api_key", "apikey", "token", "authorization", "db_url", "redis_url")
+
+
+def _names(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    event["message"] = event.pop("event", "")
+    event.setdefault("service", SERVICE)
+    event.setdefault("version", __version__)
+    event.setdefault("correlation_id", "")
+    return event
+
+
+def _redact(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    for key in event:
+        if any(word in key.lower() for word in _SECRET_WORDS):
+            event[key] = "[not logged]"
+    return event
+
+
+def configure(level: str, trading_mode: str, bot: str) -> None:
+    """Send everything, also what libraries log, to standard output as JSON lines."""
+    shared: list[Any] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True, key="timestamp"),
+        structlog.processors.dict_tracebacks,
+        _names,
+        _redact,
+    ]
+    structlog.configure(
+        processors=[*shared, structlog.processors.JSONRenderer(default=str)],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level]),
+        logger_factory=structlog.PrintLoggerFactory(sys.stdout),
+        cache_logger_on_first_use=True,
+    )
+    structlog.contextvars.clear_contextvars()
+    structlog.contextvars.bind_contextvars(trading_mode=trading_mode, bot=bot)
+    handler = logging.StreamHandler(sys.stdout)
+    renderer: list[Any] = [
+        structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+        structlog.processors.JSONRenderer(default=str),
+    ]
+    foreign: list[Any] = [structlog.stdlib.add_logger_name, *shared]
+    handler.setFormatter(structlog.stdlib.ProcessorFormatter(processors=renderer, foreign_pre_chain=foreign))
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level)
+    logging.getLogger("aiohttp.access").setLevel(logging.WARNING)
+
+
+def get(name: str) -> Any:
+    """Return a logger whose lines carry its name."""
+    return structlog.get_logger(logger=name)
+
+
+def correlate(correlation_id: str) -> None:
+    """Put a correlation id on all further lines of this task."""
+    structlog.contextvars.bind_contextvars(correlation_id=correlation_id)

@@ -1,0 +1,1 @@
+"""What runs: events in, effects out, commit before send; every task supervised."""

@@ -1,0 +1,316 @@
+"""Events in, effects out, commit before send. One runner lives as long as one fencing epoch."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, TypeVar
+
+from tradingbot.core import picture, snapshot
+from tradingbot.domain import effects as fx
+from tradingbot.domain import events
+from tradingbot.domain.orders import Intent, OrderState, Role
+from tradingbot.domain.states import State
+from tradingbot.observe import logs
+from tradingbot.ports import venue as answers
+from tradingbot.ports.store import Batch, FencedError, LatchRow, UnavailableError
+from tradingbot.reconcile import diff, resolve
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from tradingbot.core.engine import Engine
+    from tradingbot.domain.market import Candle, Event
+    from tradingbot.domain.orders import Approved
+    from tradingbot.observe.health import Health
+    from tradingbot.observe.metrics import Metrics
+    from tradingbot.ports.clock import Clock
+    from tradingbot.ports.store import Store
+    from tradingbot.ports.venue import SimulatedVenue
+    from tradingbot.runtime.lease import LeaseKeeper
+
+CHECKPOINT_SECONDS = 1.0
+"""Progress that led to nothing worth a row is committed this often."""
+BACKOFF = (0.2, 0.5, 1.0, 2.0)
+ROUNDS = 1000
+"""No candle leads to more rounds of fills and orders than this."""
+
+E = TypeVar("E", bound="Event")
+
+_log = logs.get(__name__)
+
+
+class Runner:
+    """Drives one engine with one venue and one store."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        venue: SimulatedVenue,
+        store: Store,
+        keeper: LeaseKeeper,
+        clock: Clock,
+        health: Health,
+        metrics: Metrics,
+        publish: Callable[[picture.Picture], None],
+        seq: int,
+        cursor: dict[str, int],
+    ) -> None:
+        self.engine, self.venue, self.store, self.keeper = engine, venue, store, keeper
+        self.clock, self.health, self.metrics, self.publish = clock, health, metrics, publish
+        self.seq, self.cursor = seq, cursor
+        self.wake = asyncio.Event()
+        self.lost = ""
+        """Why the database does not answer, empty while it does."""
+        self._pending: list[fx.Effect] = []
+        self._stepped = False
+        self._busy = asyncio.Lock()
+        self._decided: dict[str, float] = {}
+
+    # -- events ----------------------------------------------------------------------------------------------------
+
+    def step(self, event: Event) -> None:
+        """Step the engine now; what follows from it is committed and sent by the next flush."""
+        self.collect(self.engine.step(event))
+
+    def collect(self, effects: Sequence[fx.Effect]) -> None:
+        """Keep effects for the next flush."""
+        self._stepped = True
+        if effects:
+            self._pending.extend(effects)
+            self.wake.set()
+            for effect in effects:
+                if isinstance(effect, fx.Submit):
+                    self._decided[effect.approved.item.client_id] = self.clock.monotonic()
+                elif isinstance(effect, fx.Alarm):
+                    _log.warning(effect.text, code=effect.code, market_ts=effect.ts)
+
+    async def on_candle(self, candle: Candle) -> None:
+        """Take a candle: the venue executes what waited for it, then the engine sees it."""
+        for _ in range(ROUNDS):
+            replies = self.venue.match(candle)
+            if not replies:
+                break
+            for reply in replies:
+                self.step(reply)
+            await self.flush()
+        self.venue.advance(candle.ts)
+        self.step(candle)
+        self.cursor[candle.symbol] = candle.ts
+        self.metrics.candles.labels(candle.symbol).inc()
+        await self.flush()
+
+    async def beat(self) -> None:
+        """Show that the loop runs, and commit progress when it is time."""
+        self.health.beat = self.clock.monotonic()
+        due = self.clock.monotonic() - self.health.committed >= CHECKPOINT_SECONDS
+        await self.flush(force=due and self._stepped)
+
+    # -- commit, then send -----------------------------------------------------------------------------------------
+
+    async def flush(self, *, force: bool = False) -> None:
+        """Commit what is pending and carry it out, until nothing is pending any more."""
+        async with self._busy:
+            while self._pending or force:
+                force = False
+                effects, self._pending = self._pending, []
+                self.wake.clear()
+                await self._commit(self._batch(effects))
+                for effect in effects:
+                    self.metrics.count(effect)
+                await self._carry_out(effects)
+                if not self._pending:
+                    self._show()
+
+    def _show(self) -> None:
+        current = picture.take(self.engine)
+        self.metrics.show(current)
+        self.publish(current)
+
+    def _batch(self, effects: Iterable[fx.Effect]) -> Batch:
+        state = self.engine.state
+        self._stepped = False
+        batch = Batch(
+            seq=self.seq + 1,
+            market_ts=state.now,
+            cursor=dict(self.cursor),
+            engine=snapshot.encode(self.engine.save()),
+            venue=self.venue.save(),
+            intents=[],
+            orders={},
+            trades=[],
+            positions={},
+            posts=[],
+            decisions=[],
+            equity=[],
+            latches=[],
+        )
+        for effect in effects:
+            match effect:
+                case fx.Submit(approved=approved):
+                    batch.intents.append(approved.item)
+                case fx.OrderMoved(client_id=client_id):
+                    order = state.orders.get(client_id)
+                    if order is not None:
+                        batch.orders[client_id] = order
+                case fx.Traded(trade=trade):
+                    batch.trades.append(trade)
+                case fx.PositionMoved(symbol=symbol):
+                    batch.positions[symbol] = state.book.positions[symbol]
+                case fx.Post():
+                    batch.posts.append(effect)
+                case fx.Decide(decision=decision):
+                    batch.decisions.append(decision)
+                case fx.Marked(point=point):
+                    batch.equity.append(point)
+                case fx.Latch(source=source, state=held, reason=reason):
+                    now = self.clock.now()
+                    batch.latches.append(LatchRow(source=source, state=held, reason=reason, since=now))
+                case _:
+                    pass
+        return batch
+
+    async def _commit(self, batch: Batch) -> None:
+        """Commit until it is done. While the database is away, entries are blocked and nothing is sent."""
+        attempt = 0
+        while True:
+            begun = self.clock.monotonic()
+            try:
+                await self.store.commit(batch, self.keeper.epoch)
+            except UnavailableError as error:
+                self.database_lost(str(error))
+                await self.clock.sleep(BACKOFF[min(attempt, len(BACKOFF) - 1)])
+                attempt += 1
+                self.health.beat = self.clock.monotonic()
+                continue
+            self.metrics.commit.observe(self.clock.monotonic() - begun)
+            break
+        self.seq = batch.seq
+        self.health.committed = self.clock.monotonic()
+        if self.lost:
+            await self.keeper.renew()
+            await self.database_back()
+
+    async def _carry_out(self, effects: Iterable[fx.Effect]) -> None:
+        for effect in effects:
+            if isinstance(effect, fx.Submit):
+                await self._send(effect.approved)
+            elif isinstance(effect, fx.Cancel):
+                await self._cancel(effect)
+            elif isinstance(effect, fx.Query):
+                await self._ask(effect.client_id, effect.symbol)
+
+    async def _send(self, approved: Approved[Intent]) -> None:
+        """Send an order whose intent is committed, unless that is no longer wanted."""
+        intent = approved.item
+        order = self.engine.state.orders.get(intent.client_id)
+        decided = self._decided.pop(intent.client_id, self.clock.monotonic())
+        if order is None or order.state is not OrderState.INTENT:
+            return
+        if intent.role is Role.ENTRY and not self.engine.board.state.entries_allowed:
+            self.step(self._now(events.Closed, intent.client_id, events.End.EXPIRED, "not sent: entries are blocked"))
+            return
+        if not self.keeper.valid:
+            raise FencedError("the lease was not renewed in time, so nothing is sent")
+        self.step(self._now(events.Sent, intent.client_id))
+        self.venue.advance(self.engine.state.now)
+        begun = self.clock.monotonic()
+        try:
+            outcome = await self.venue.submit(approved)
+        except Exception as error:  # noqa: BLE001 - whatever happened on the way: the order may have arrived
+            outcome = answers.Unknown(f"{type(error).__name__}: {error}")
+        done = self.clock.monotonic()
+        self.metrics.placement.observe(done - begun)
+        self.metrics.latency.observe(done - decided)
+        match outcome:
+            case answers.Accepted(venue_id=venue_id):
+                self.step(self._now(events.Accepted, intent.client_id, venue_id))
+            case answers.Refused(code=code, text=text):
+                self.step(self._now(events.Refused, intent.client_id, code, text))
+            case answers.Unknown(cause=cause):
+                self.step(self._now(events.Unknown, intent.client_id, cause))
+
+    def _now(self, kind: Callable[..., E], *fields: object) -> E:
+        return kind(self.engine.state.now, *fields)
+
+    async def _cancel(self, effect: fx.Cancel) -> None:
+        order = self.engine.state.orders.get(effect.client_id)
+        if order is None or not order.live:
+            return
+        try:
+            outcome = await self.venue.cancel(effect.client_id, effect.symbol)
+        except Exception as error:  # noqa: BLE001 - see _send
+            outcome = answers.Unknown(f"{type(error).__name__}: {error}")
+        if isinstance(outcome, answers.Accepted):
+            self.step(self._now(events.Closed, effect.client_id, events.End.CANCELED, order.note))
+            return
+        note = outcome.text if isinstance(outcome, answers.Refused) else outcome.cause
+        self.step(self._now(events.CancelFailed, effect.client_id, note))
+        await self._ask(effect.client_id, effect.symbol)
+
+    async def cancel_now(self) -> None:
+        """Send pending cancels without waiting for a commit: taking orders back needs no database."""
+        cancels = [effect for effect in self._pending if isinstance(effect, fx.Cancel)]
+        self._pending = [effect for effect in self._pending if not isinstance(effect, fx.Cancel)]
+        for effect in cancels:
+            await self._cancel(effect)
+        self.wake.set()
+
+    # -- agreeing with the venue -----------------------------------------------------------------------------------
+
+    async def _ask(self, client_id: str, symbol: str) -> None:
+        """Ask what became of an order; only an answer given twice says that it never arrived."""
+        order = self.engine.state.orders.get(client_id)
+        if order is None:
+            return
+        found = await self.venue.look_up(client_id, symbol)
+        if isinstance(found, answers.Absent):
+            found = await self.venue.look_up(client_id, symbol)
+        if isinstance(found, answers.Unavailable):
+            return
+        self.step(resolve.answer(order, found, self.engine.state.now))
+
+    async def reconcile(self) -> None:
+        """Agree with the venue on orders, fills, balances and positions; halt on what cannot be explained."""
+        report = await self.venue.report(0)
+        if isinstance(report, answers.Unavailable):
+            self.step(self._now(events.Hold, "reconcile", State.HALTED, f"the venue does not answer: {report.cause}"))
+            return
+        findings = diff.orders(self.engine.state.orders, report)
+        for event in findings.events:
+            self.step(event)
+        for client_id in findings.ask:
+            order = self.engine.state.orders.get(client_id)
+            if order is not None and order.live:
+                await self._ask(client_id, order.intent.symbol)
+        problems = diff.holdings(self.engine.state.book, report)
+        problems += [f"order {client_id} at the venue is not ours" for client_id in findings.foreign]
+        state = State.HALTED if problems else State.ACTIVE
+        self.step(self._now(events.Hold, "reconcile", state, "; ".join(problems)))
+        _log.info(
+            "reconciled with the venue",
+            booked=len(findings.events),
+            asked=len(findings.ask),
+            problems=problems,
+        )
+
+    # -- database --------------------------------------------------------------------------------------------------
+
+    def database_lost(self, cause: str) -> None:
+        """Block entries for as long as nothing can be recorded."""
+        self.health.database, self.health.problem = False, f"database: {cause}"
+        self.metrics.database.set(0)
+        if not self.lost:
+            self.lost = cause
+            _log.error("the database does not answer; entries are blocked", error=cause)
+            self.step(self._now(events.Hold, "database", State.HALTED, cause))
+
+    async def database_back(self) -> None:
+        """Take up the work again, after agreeing with the venue."""
+        self.health.database, self.health.problem = True, ""
+        self.metrics.database.set(1)
+        if self.lost:
+            self.lost = ""
+            await self.reconcile()
+            self.step(self._now(events.Hold, "database", State.ACTIVE, ""))
+            self.collect(self.engine.resume())
+            _log.info("the database answers again; entries are allowed as far as other reasons permit")

@@ -1,0 +1,168 @@
+"""What the endpoints say, as plain values. Amounts are text, so that no digit is lost; times are UTC."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from aiohttp import web
+
+from tradingbot import __version__
+from tradingbot.domain.denial import MEANING, DenialCode
+from tradingbot.domain.money import plain
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tradingbot.config.model import Settings
+    from tradingbot.core.picture import Picture
+    from tradingbot.observe.health import Health
+    from tradingbot.runtime.control import Control
+
+
+def _default(value: Any) -> Any:
+    raise TypeError(f"{type(value).__name__} has no JSON form here")
+
+
+def json(value: object, status: int = 200) -> web.Response:
+    """Answer with JSON."""
+    return web.Response(
+        status=status,
+        body=msgspec.json.encode(value, enc_hook=_default),
+        content_type="application/json",
+        headers={"Cache-Control": "no-store"},
+    )
+
+
+def when(ts: int) -> str:
+    """Write microseconds since 1970 as UTC."""
+    return datetime.fromtimestamp(ts / 1_000_000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def row(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Write a row of the database."""
+    return {key: _cell(value) for key, value in values.items()}
+
+
+def _cell(value: Any) -> Any:
+    if isinstance(value, Decimal):
+        return plain(value)
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return value
+
+
+def status(settings: Settings, control: Control, health: Health) -> dict[str, Any]:
+    """Answer /api/v1/status: the contract with the operator. No balances, no key needed."""
+    picture = control.picture
+    stop = control.stop
+    return {
+        "bot": settings.bot.full_name,
+        "version": __version__,
+        "mode": settings.mode.value,
+        "state": control.board.state.name,
+        "role": health.role,
+        "ready": health.ready,
+        "config_hash": settings.config_hash,
+        "epoch": control.epoch,
+        "positions": len(picture.positions) if picture else 0,
+        "open_orders": len(picture.orders) if picture else 0,
+        "reasons": [
+            {"source": r.source, "state": r.state.name, "reason": r.reason} for r in control.board.restrictions()
+        ],
+        "stop": None
+        if stop is None
+        else {
+            "id": stop.stop_id,
+            "since": stop.since.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
+            "source": stop.origin,
+            "reason": stop.reason,
+            "close_positions": stop.close_positions,
+            "outcome": stop.outcome,
+        },
+    }
+
+
+def health_of(settings: Settings, control: Control, health: Health) -> dict[str, Any]:
+    """Answer /health, with the keys that the requirements name."""
+    picture = control.picture
+    return {
+        "status": "healthy" if health.ready and health.live else "unhealthy",
+        "problem": health.not_ready,
+        "timestamp": health.clock.now().isoformat(timespec="seconds").replace("+00:00", "Z"),
+        "version": __version__,
+        "uptime": round(health.uptime, 1),
+        "database_connected": health.database,
+        "exchange_connected": health.role == "trading",
+        "simulation_running": health.role == "trading" and health.settled,
+        "trading_mode": settings.mode.value,
+        "trading_state": control.board.state.name,
+        "role": health.role,
+        "active_strategies": 1 if health.role == "trading" else 0,
+        "active_markets": len(picture.prices) if picture else 0,
+        "step_age_seconds": round(health.step_age, 1),
+    }
+
+
+def account(settings: Settings, control: Control, health: Health) -> dict[str, Any]:
+    """Answer /api/v1/bot/status: state and account."""
+    answer = status(settings, control, health)
+    answer["strategy"] = {
+        "name": settings.strategy.name,
+        "symbols": settings.strategy.symbols,
+        "timeframe": settings.strategy.timeframe,
+        "parameters": {key: str(value) for key, value in settings.strategy.parameters.items()},
+    }
+    answer["uptime"] = round(health.uptime, 1)
+    answer["ready"], answer["problem"] = health.ready, health.not_ready
+    answer["database_connected"] = health.database
+    answer["speed"] = plain(settings.simulation.feed.speed)
+    answer["account"] = _money(control.picture) if control.picture else None
+    return answer
+
+
+def _money(picture: Picture) -> dict[str, Any]:
+    return {
+        "market_time": when(picture.ts),
+        "currency": picture.quote,
+        "equity": plain(picture.equity),
+        "capital": plain(picture.capital),
+        "cash": plain(picture.cash),
+        "unrealized": plain(picture.unrealized),
+        "realized": plain(picture.realized),
+        "fees": plain(picture.fees),
+        "peak": plain(picture.peak),
+        "drawdown": f"{picture.drawdown:.6f}",
+        "day_start": plain(picture.day_start),
+        "day_change": plain(picture.day_change),
+        "prices": {symbol: plain(price) for symbol, price in picture.prices.items()},
+    }
+
+
+def positions(picture: Picture | None) -> list[dict[str, Any]]:
+    """Answer /api/v1/bot/positions."""
+    return [_texts(msgspec.structs.asdict(position)) for position in picture.positions] if picture else []
+
+
+def orders(picture: Picture | None) -> list[dict[str, Any]]:
+    """Write the orders that may still execute."""
+    return [_texts(msgspec.structs.asdict(order)) for order in picture.orders] if picture else []
+
+
+def _texts(values: dict[str, Any]) -> dict[str, Any]:
+    found = {key: _cell(value) for key, value in values.items()}
+    for key in ("opened", "ts"):
+        if key in found:
+            found[key] = when(values[key])
+    return found
+
+
+def decision(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Write a decision, with the meaning of its code."""
+    found = row(values)
+    found["facts"] = msgspec.json.decode(values["facts"])
+    code = values["code"]
+    found["meaning"] = MEANING[DenialCode(code)] if code in DenialCode.__members__ else ""
+    return found

@@ -1,0 +1,69 @@
+"""The application: routes, page, limits."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from aiohttp import web
+
+from tradingbot.web import keys, problems, sse
+from tradingbot.web.routes import bot, health, history
+
+if TYPE_CHECKING:
+    from tradingbot.config.model import Settings
+    from tradingbot.observe.metrics import Metrics
+    from tradingbot.runtime.control import Control
+
+STATIC = Path(__file__).resolve().parent / "static"
+BODY_BYTES = 64 * 1024
+"""No endpoint needs more than this of a request."""
+CLOSE_SECONDS = 2.0
+
+
+def build(settings: Settings, control: Control, metrics: Metrics) -> web.Application:
+    """Put the application together."""
+    app = web.Application(middlewares=[problems.middleware], client_max_size=BODY_BYTES)
+    app[keys.SETTINGS], app[keys.CONTROL], app[keys.METRICS] = settings, control, metrics
+    app[keys.HEALTH], app[keys.STORE] = control.health, control.store
+    app.add_routes(health.routes)
+    app.add_routes(bot.routes)
+    app.add_routes(history.routes)
+    app.router.add_get("/", _home)
+    app.router.add_get("/dashboard", _dashboard)
+    app.router.add_static("/static/", STATIC, append_version=False)
+    sse.prepare(app)
+    return app
+
+
+async def _home(_: web.Request) -> web.StreamResponse:
+    raise web.HTTPFound("/dashboard")
+
+
+async def _dashboard(_: web.Request) -> web.StreamResponse:
+    return web.FileResponse(STATIC / "index.html", headers={"Cache-Control": "no-cache"})
+
+
+class Server:
+    """The listening socket."""
+
+    def __init__(self, app: web.Application, host: str, port: int) -> None:
+        # Connections that say nothing are dropped, so a thousand of them do no harm.
+        self._runner = web.AppRunner(app, access_log=None, keepalive_timeout=30.0, shutdown_timeout=CLOSE_SECONDS)
+        self._host, self._port = host, port
+
+    async def start(self) -> int:
+        """Listen; return the port."""
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, self._host, self._port, reuse_address=True)
+        await site.start()
+        port: int = self._runner.addresses[0][1]
+        return port
+
+    async def stop(self) -> None:
+        """Stop listening and end what is under way, within bounds."""
+        try:
+            await asyncio.wait_for(self._runner.cleanup(), CLOSE_SECONDS + 1.0)
+        except TimeoutError:
+            return

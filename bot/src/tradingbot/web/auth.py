@@ -1,0 +1,28 @@
+"""`X-API-Key` for everything that changes something. Without a key in the configuration, nothing can be changed."""
+
+from __future__ import annotations
+
+import hmac
+from typing import TYPE_CHECKING
+
+from tradingbot.web.keys import SETTINGS
+from tradingbot.web.problems import Problem
+
+if TYPE_CHECKING:
+    from aiohttp import web
+
+
+def require_key(request: web.Request) -> None:
+    """Raise unless the request carries the configured key."""
+    wanted = request.app[SETTINGS].http.api_key
+    if wanted is None or not wanted.get_secret_value():
+        text = (
+            "this bot has no API key, so nothing can be changed over HTTP: set the environment variable API_KEY "
+            "(in a cluster: spec.api.secretRef of the TradingBot), or stop it with spec.emergencyStop.active: true"
+        )
+        raise Problem(403, "NoApiKeyConfigured", text)
+    given = request.headers.get("X-API-Key", "")
+    if not given:
+        raise Problem(401, "ApiKeyMissing", "send the key in the header X-API-Key")
+    if not hmac.compare_digest(given.encode(), wanted.get_secret_value().encode()):
+        raise Problem(401, "ApiKeyWrong", "the key in the header X-API-Key is not the one that is configured")

@@ -1,0 +1,17 @@
+"""What handlers find in the application."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from tradingbot.config.model import Settings
+from tradingbot.observe.health import Health
+from tradingbot.observe.metrics import Metrics
+from tradingbot.ports.store import Store
+from tradingbot.runtime.control import Control
+
+CONTROL = web.AppKey("control", Control)
+HEALTH = web.AppKey("health", Health)
+METRICS = web.AppKey("metrics", Metrics)
+SETTINGS = web.AppKey("settings", Settings)
+STORE = web.AppKey("store", Store)  # type: ignore[type-abstract]

@@ -1,0 +1,78 @@
+"""Errors as problem+json (RFC 9457): what is wrong, and what to do. One place turns exceptions into answers."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from typing import TYPE_CHECKING
+
+import msgspec
+from aiohttp import web
+
+from tradingbot.observe import logs
+from tradingbot.ports.store import StoreError
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+_log = logs.get(__name__)
+_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+
+HEADERS = {
+    "Content-Security-Policy": "default-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+}
+
+
+class Problem(Exception):  # noqa: N818 - it is the name of the thing in the standard
+    """An answer of 400 and above, with a code from a small set and a sentence."""
+
+    def __init__(self, status: int, code: str, detail: str) -> None:
+        super().__init__(detail)
+        self.status, self.code, self.detail = status, code, detail
+
+
+def answer(status: int, code: str, detail: str, correlation_id: str) -> web.Response:
+    """Write a problem."""
+    body = {"type": "about:blank", "title": code, "status": status, "detail": detail, "correlation_id": correlation_id}
+    return web.Response(status=status, body=msgspec.json.encode(body), content_type="application/problem+json")
+
+
+@web.middleware
+async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Give every request a correlation id, every error its problem, and every answer its headers."""
+    given = request.headers.get("X-Correlation-ID", "")
+    correlation_id = given if _ID.fullmatch(given) else secrets.token_hex(8)
+    logs.correlate(correlation_id)
+    response: web.StreamResponse
+    try:
+        response = await handler(request)
+    except Problem as problem:
+        response = answer(problem.status, problem.code, problem.detail, correlation_id)
+    except web.HTTPRedirection as redirect:
+        response = redirect
+    except web.HTTPException as error:
+        response = answer(error.status, error.reason.replace(" ", ""), _hint(error, request), correlation_id)
+        if "Allow" in error.headers:
+            response.headers["Allow"] = error.headers["Allow"]
+    except StoreError as error:
+        detail = f"the database does not answer, try again: {error}"
+        response = answer(503, "DatabaseUnavailable", detail, correlation_id)
+    except Exception as error:
+        _log.exception("a request failed", path=request.path, error=repr(error))
+        response = answer(500, "InternalError", f"see the log for correlation id {correlation_id}", correlation_id)
+    if not response.prepared:
+        response.headers.update(HEADERS)
+        response.headers["X-Correlation-ID"] = correlation_id
+    return response
+
+
+def _hint(error: web.HTTPException, request: web.Request) -> str:
+    if error.status == 404:
+        return f"there is no {request.path}; see /api/v1/status, /api/v1/trades, /dashboard"
+    if error.status == 405:
+        return f"{request.method} is not possible here, but {error.headers.get('Allow', 'something else')} is"
+    return error.text or error.reason

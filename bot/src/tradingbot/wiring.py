@@ -1,0 +1,276 @@
+"""The only module that constructs concrete things."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import signal
+import socket
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from tradingbot.config.model import FeedType, Settings, Trading
+from tradingbot.core.engine import Engine
+from tradingbot.core.snapshot import EngineConfig
+from tradingbot.domain.errors import ConfigurationError
+from tradingbot.domain.instrument import Instrument, split_symbol
+from tradingbot.domain.market import MINUTE, SECOND, timeframe
+from tradingbot.domain.states import State
+from tradingbot.feeds import catalogue
+from tradingbot.observe import health, logs
+from tradingbot.observe.metrics import Metrics
+from tradingbot.risk.limits import Limits
+from tradingbot.runtime.clock import WallClock
+from tradingbot.runtime.control import Control
+from tradingbot.runtime.selfwatch import SelfWatch, in_pod
+from tradingbot.runtime.session import Parts, Session
+from tradingbot.runtime.supervisor import Supervisor
+from tradingbot.store.postgres import PostgresStore
+from tradingbot.strategy import registry
+from tradingbot.venues.sim.exchange import SimExchange
+from tradingbot.venues.sim.rules import SimRules
+from tradingbot.web.app import Server, build
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tradingbot.core.snapshot import EngineState
+    from tradingbot.ports.feed import Feed
+    from tradingbot.ports.venue import SimulatedVenue
+    from tradingbot.risk.latch import Board
+
+SYNTHETIC_STEPS = {"tick": Decimal("0.01"), "lot": Decimal("0.0001"), "min_notional": Decimal(5)}
+EXIT_CONFIGURATION = 78
+EXIT_SOFTWARE = 70
+
+_log = logs.get(__name__)
+
+
+def rules(settings: Settings) -> SimRules:
+    """Return the simulated exchange's terms."""
+    simulation = settings.simulation
+    return SimRules(
+        commission=simulation.commission,
+        slippage=simulation.slippage,
+        spread=simulation.spread,
+        volume_share=simulation.volume_share,
+        latency=simulation.latency_milliseconds * 1000,
+        seed=simulation.seed,
+    )
+
+
+def limits(settings: Settings) -> Limits:
+    """Return the limits as the gate uses them."""
+    risk, terms = settings.risk, rules(settings)
+    return Limits(
+        **{name: getattr(risk, name) for name in type(risk).model_fields},
+        cost=terms.cost,
+        commission=terms.commission,
+        max_data_age=3 * timeframe(settings.strategy.timeframe),
+    )
+
+
+def roots(settings: Settings) -> list[Path]:
+    """Return where recorded candles are looked for."""
+    return [*([Path(settings.data_path)] if settings.data_path else []), catalogue.PACKAGED]
+
+
+def recordings(settings: Settings, symbols: frozenset[str]) -> list[catalogue.Recording]:
+    """Find the files of a recorded market, or say which symbol or dataset is wrong."""
+    market, dataset = settings.exchange.market_type, settings.simulation.feed.dataset
+    wanted = settings.strategy.timeframe
+    return [catalogue.find(roots(settings), dataset, symbol, wanted, market) for symbol in sorted(symbols)]
+
+
+def feed(settings: Settings, symbols: frozenset[str]) -> Feed:
+    """Make the market of a simulation. Reads files: not on the event loop."""
+    length = timeframe(settings.strategy.timeframe)
+    if settings.simulation.feed.type is FeedType.RECORDED:
+        from tradingbot.feeds.recorded import RecordedFeed
+
+        recorded = RecordedFeed(recordings(settings, symbols), length, loop=settings.simulation.feed.loop)
+        if recorded.flaws:
+            _log.warning("rows of the recorded data were left out", flaws=recorded.flaws)
+        return recorded
+    from tradingbot.feeds.synthetic import SyntheticFeed
+
+    instruments = [_synthetic(settings, symbol) for symbol in sorted(symbols)]
+    interval = settings.simulation.tick_interval_seconds * SECOND
+    return SyntheticFeed(instruments, length, interval, settings.simulation.seed)
+
+
+def _synthetic(settings: Settings, symbol: str) -> Instrument:
+    base, quote = split_symbol(symbol)
+    return Instrument(symbol, base, quote, market_type=settings.exchange.market_type, **SYNTHETIC_STEPS)
+
+
+def equity_interval(settings: Settings) -> int:
+    """Return the market time between points of the equity curve: about two seconds on the wall, a candle at least."""
+    length = timeframe(settings.strategy.timeframe)
+    speed = settings.simulation.feed.speed
+    if speed == 0:
+        return max(length, 15 * MINUTE)
+    return max(length, int(2 * speed) * SECOND)
+
+
+def strategy_key(settings: Settings) -> str:
+    """Return what changes when the strategy does."""
+    strategy = settings.strategy
+    parameters = {key: str(value) for key, value in strategy.parameters.items()}
+    text = msgspec.json.encode([strategy.name, strategy.timeframe, parameters], order="deterministic")
+    return hashlib.sha256(text).hexdigest()[:16]
+
+
+def engine_config(settings: Settings, epoch: int) -> EngineConfig:
+    """Return what a run of the engine is about."""
+    strategy = settings.strategy
+    return EngineConfig(
+        bot=settings.bot.full_name,
+        epoch=epoch,
+        symbols=tuple(sorted(strategy.symbols)),
+        strategy=strategy.name,
+        strategy_key=strategy_key(settings),
+        quote=split_symbol(strategy.symbols[0])[1],
+        capital=settings.simulation.initial_capital,
+        limits=limits(settings),
+        strategy_interval=min(settings.simulation.strategy_interval_seconds * SECOND, timeframe(strategy.timeframe)),
+        equity_interval=equity_interval(settings),
+    )
+
+
+def parts(settings: Settings, environment: Mapping[str, str]) -> Parts:
+    """Check everything that can be checked without starting, and return the makers."""
+    make_strategy = registry.factory(settings.strategy.name, settings.strategy.parameters)
+    symbols = frozenset(settings.strategy.symbols)
+    if settings.simulation.feed.type is FeedType.RECORDED:
+        recordings(settings, symbols)
+
+    def make_engine(epoch: int, market: Feed, board: Board, state: EngineState | None) -> Engine:
+        return Engine(engine_config(settings, epoch), board, market.instruments, make_strategy, state)
+
+    def make_venue(market: Feed) -> SimulatedVenue:
+        quote = split_symbol(settings.strategy.symbols[0])[1]
+        return SimExchange(rules(settings), market.instruments, {quote: settings.simulation.initial_capital})
+
+    pod = settings.kubernetes.pod or environment.get("HOSTNAME") or socket.gethostname()
+    return Parts(
+        feed=lambda wanted: feed(settings, wanted),
+        engine=make_engine,
+        venue=make_venue,
+        symbols=symbols,
+        speed=settings.simulation.feed.speed,
+        holder=pod if settings.kubernetes.pod else f"{pod}-{os.getpid()}",
+    )
+
+
+def database(settings: Settings) -> PostgresStore:
+    """Make the store; it connects when it is first used."""
+    url = settings.database.url
+    if url is None:
+        text = "database.url is not set: set the environment variable DB_URL to postgresql://USER:PASSWORD@HOST:PORT/DATABASE"
+        raise ConfigurationError("InvalidConfiguration", text)
+    section = settings.database
+    return PostgresStore(
+        url.get_secret_value(),
+        settings.bot.full_name,
+        settings.mode.value,
+        pool_size=section.pool_size,
+        max_overflow=section.max_overflow,
+    )
+
+
+class Application:
+    """One process: everything that runs in it, and the order in which it starts and ends."""
+
+    def __init__(self, settings: Settings, environment: Mapping[str, str]) -> None:
+        self.settings = settings
+        self.clock = WallClock()
+        self.health = health.new(self.clock)
+        strategy, exchange = settings.strategy.name, settings.exchange
+        self.metrics = Metrics(strategy, exchange.market_type.value, exchange.name)
+        self.store = database(settings)
+        self.control = Control(self.store, self.clock, self.health, self.metrics)
+        self.session = Session(parts(settings, environment), self.control)
+        self.supervisor = Supervisor(self.control)
+        self.server = Server(build(settings, self.control, self.metrics), settings.http.host, settings.http.port)
+        self.watch = self._watch(environment)
+        self.stopping = asyncio.Event()
+
+    def _watch(self, environment: Mapping[str, str]) -> SelfWatch | None:
+        settings = self.settings
+        wanted = settings.trading
+        state = {Trading.PAUSED: State.PAUSED, Trading.REDUCING: State.REDUCING}.get(wanted, State.ACTIVE)
+        self.control.board.hold("spec", state, f"trading is {wanted.value}")
+        if not settings.kubernetes.name:
+            return None
+        section = settings.kubernetes
+        namespace = section.namespace or settings.bot.namespace
+        reason = f"TradingBot {section.name} has not been read yet"
+        self.control.board.hold("watch", State.HALTED, reason)
+        address = in_pod(environment, namespace, section.name, section.uid, section.api_url)
+        return SelfWatch(address, self.control, self.clock)
+
+    async def run(self) -> int:
+        """Run until a signal; return the exit code."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.stopping.set)
+        port = await self.server.start()
+        _log.info("listening", port=port, strategy=self.settings.strategy.name, symbols=self.settings.strategy.symbols)
+        self.supervisor.start("session", self.session.run())
+        if self.watch is not None:
+            self.supervisor.start("watch", self.watch.run())
+        code = await self._until_stopped()
+        await self._stop()
+        return code
+
+    async def _until_stopped(self) -> int:
+        stopped = asyncio.create_task(self.stopping.wait())
+        died = asyncio.create_task(self.supervisor.died.wait())
+        await asyncio.wait({stopped, died}, return_when=asyncio.FIRST_COMPLETED)
+        died.cancel()
+        if stopped.done():
+            return 0
+        for task in self.supervisor.tasks.values():
+            error = task.exception() if task.done() and not task.cancelled() else None
+            if isinstance(error, ConfigurationError):
+                stopped.cancel()
+                raise error
+        # Stays up to be looked at, halted and not ready; then ends, so that a restart can recover.
+        await asyncio.wait({stopped}, timeout=health.DEAD_SECONDS)
+        stopped.cancel()
+        return EXIT_SOFTWARE
+
+    async def _stop(self) -> None:
+        """End in order, within bounds: gate, orders, commit, lease, HTTP."""
+        _log.info("shutting down")
+        self.health.stopping = True
+        await self.session.stop("the process is shutting down")
+        await self.control.settle(1.0)
+        await self.supervisor.stop(1.0)
+        await self.server.stop()
+        await self.store.close()
+        _log.info("ended", uptime=round(self.health.uptime, 1))
+
+
+def application(settings: Settings, environment: Mapping[str, str]) -> Application:
+    """Put a process together; raise `ConfigurationError` when the configuration cannot work."""
+    return Application(settings, environment)
+
+
+def describe(settings: Settings, environment: Mapping[str, str]) -> dict[str, Any]:
+    """Check a configuration as `run` would, and say what it amounts to."""
+    found = parts(settings, environment)
+    return {
+        "bot": settings.bot.full_name,
+        "mode": settings.mode.value,
+        "strategy": settings.strategy.name,
+        "symbols": sorted(found.symbols),
+        "timeframe": settings.strategy.timeframe,
+        "feed": settings.simulation.feed.type.value,
+        "database": "set" if settings.database.url else "not set (DB_URL)",
+    }

@@ -1,0 +1,1 @@
+"""Fixtures of the bot's component tests: real PostgreSQL."""
