@@ -10,8 +10,8 @@ if TYPE_CHECKING:
 
 Manifest = dict[str, Any]
 
-FIELD_MANAGER: Final = "kubectl-tradingbot"
-"""Flux removes what kubectl's managers wrote; it leaves this one's fields alone."""
+FIELD_MANAGER: Final = "tradingbot-cli"
+"""Not kubectl-tradingbot: Flux takes over, and so removes, what a manager wrote whose name *begins* with kubectl."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -82,7 +82,7 @@ def _forbidden(error: ForbiddenError, text: str) -> PluginError:
         return PluginError(
             f"refused by the policy {policy['policy']}: {policy['sentence'].strip()}",
             code=ExitCode.FORBIDDEN,
-            hint=grant([verb["verb"]], "tradingbots.tradingbots.dev") if verb else "",
+            hint=grant_verb(verb["verb"]) if verb else "",
         )
     cannot = _CANNOT.search(text)
     if cannot is None:
@@ -111,6 +111,15 @@ def grant(verbs: Iterable[str], resource: str, *, user: str = "USER", namespace:
         f"Who administers {'the namespace' if binding == 'role' else 'the cluster'} can grant it:\n"
         f"  kubectl create {binding} {role} --verb={verb} --resource={resource}{scope}\n"
         f"  kubectl create {binding}binding {role} --{binding}={role} {subject}{scope}"
+    )
+
+
+def grant_verb(verb: str, *, user: str = "USER", namespace: str = "NAMESPACE") -> str:
+    """Return how somebody gets one of the verbs of this project, by the chart's roles."""
+    role = {"approve": "tradingbot-approver", "resume": "tradingbot-resumer"}[verb]
+    return (
+        "Who administers the namespace can make somebody one who may:\n"
+        f"  kubectl create rolebinding {role} --clusterrole={role} {_subject(user)} -n {namespace}"
     )
 
 

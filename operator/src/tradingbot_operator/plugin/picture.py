@@ -61,6 +61,8 @@ class ApprovalPicture:
         """Say why this approval does not count; nothing when it does."""
         if not self.required_digest:
             return "the operator has not published what is to be approved"
+        if not self.requested_by:
+            return "nobody has signed for it in spec.requestedBy"
         if not self.given_digest:
             return "nobody has approved"
         if self.given_digest != self.required_digest:
@@ -68,7 +70,7 @@ class ApprovalPicture:
         expires = parse_time(self.expires_at)
         if expires is None or expires <= now:
             return "the approval has expired"
-        if self.approved_by and self.approved_by == self.requested_by:
+        if self.approved_by == self.requested_by:
             return "approver and requester are the same person"
         return ""
 

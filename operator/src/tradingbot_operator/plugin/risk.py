@@ -9,20 +9,17 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Final
 
+from pydantic.alias_generators import to_camel
+
 from tradingbot_operator.plugin.text import MISSING, paint, plain
+from tradingbot_operator.policy.approval import NOT_RISKED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 ANNOTATION: Final = "tradingbots.dev/last-approval"
-# Everything but what only restricts, identifies or watches the bot: a field that a later version adds is shown too.
-NOT_RISK: Final = frozenset(
-    {
-        "emergencyStop", "resume", "approval", "requestedBy", "mode", "trading", "profile", "resources", "environment",
-        "logLevel", "imagePullPolicy", "imagePullSecrets", "simulation", "notifications", "update", "scheduling",
-        "redis", "api",
-    }
-)  # fmt: skip
+# Everything but what is known not to be approved: a field that a later version adds is shown too.
+_NOT_RISKED: Final = frozenset(to_camel(name) for name in NOT_RISKED)
 FIRST: Final = ("image", "exchange", "strategy", "risk")
 MAX_NOTE: Final = 32_768
 
@@ -31,7 +28,9 @@ def subject(obj: Mapping[str, Any]) -> dict[str, str]:
     """Return what is approved, as a flat list of field paths and values, in the order in which it is shown."""
     spec = obj.get("spec") or {}
     status = obj.get("status") or {}
-    relevant = {key: value for key, value in spec.items() if key not in NOT_RISK}
+    relevant = {key: value for key, value in spec.items() if key not in _NOT_RISKED}
+    if isinstance(relevant.get("database"), dict):
+        relevant["database"] = {"secretRef": relevant["database"].get("secretRef")}
     relevant.setdefault("image", MISSING)
     ordered = {key: relevant[key] for key in FIRST if key in relevant}
     ordered |= {key: relevant[key] for key in sorted(relevant) if key not in ordered}

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from tradingbot_operator.kube.errors import ConflictError, KubeError
 from tradingbot_operator.plugin.advice import command
-from tradingbot_operator.plugin.errors import ExitCode, PluginError, explain, grant
+from tradingbot_operator.plugin.errors import ExitCode, PluginError, explain, grant_verb
 from tradingbot_operator.plugin.picture import Picture, take
 from tradingbot_operator.plugin.risk import ANNOTATION, difference, last_note, note, subject
 from tradingbot_operator.plugin.text import parse_span, parse_time, plain, span, stamp
+from tradingbot_operator.policy.approval import MAX_VALIDITY, request_command
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -32,12 +33,7 @@ def run(context: Context) -> ExitCode:
         user = context.api.whoami().username
     except KubeError as error:
         raise explain(error) from None
-    if user == picture.approval.requested_by:
-        raise PluginError(
-            f"you ({user}) asked for this change, so somebody else must approve it",
-            code=ExitCode.FORBIDDEN,
-            hint=grant(["approve"], "tradingbots.tradingbots.dev", namespace=picture.namespace),
-        )
+    _four_eyes(picture, user)
     terminal.note(_what(context, obj, picture, digest))
     until = f"{stamp(expires)} (for {span(expires - terminal.now())})"
     terminal.note(f"\nApproved by {user} until {until}. Any change of the above ends it earlier.")
@@ -52,6 +48,24 @@ def run(context: Context) -> ExitCode:
     return ExitCode.OK
 
 
+def _four_eyes(picture: Picture, user: str) -> None:
+    """Say at once what the policies, or else the operator, would refuse."""
+    requester = picture.approval.requested_by
+    if user == requester:
+        raise PluginError(
+            f"you ({user}) asked for this change, so somebody else must approve it",
+            code=ExitCode.FORBIDDEN,
+            hint=grant_verb("approve", namespace=picture.namespace),
+        )
+    if user.startswith("system:"):
+        raise PluginError(f"live trading is approved by a person, not by {user}", code=ExitCode.FORBIDDEN)
+    if not requester:
+        raise PluginError(
+            f"{picture.key}: nobody has asked for live trading (spec.requestedBy), so there is nobody to be second to",
+            hint=f"Who wants it, writes their own user name:\n  {request_command(picture.namespace, picture.name)}",
+        )
+
+
 def _expiry(text: str, now: datetime) -> datetime:
     moment = parse_time(text) if "T" in text else None
     try:
@@ -60,6 +74,8 @@ def _expiry(text: str, now: datetime) -> datetime:
         raise PluginError(str(error), code=ExitCode.USAGE) from None
     if expires <= now:
         raise PluginError("an approval must end in the future", code=ExitCode.USAGE)
+    if expires - now > MAX_VALIDITY:
+        raise PluginError(f"an approval lasts at most {MAX_VALIDITY.days} days", code=ExitCode.USAGE)
     return expires
 
 
@@ -118,7 +134,10 @@ def _what(context: Context, obj: Manifest, picture: Picture, digest: str) -> str
     if picture.stop is not None:
         lines += ["", f"Emergency stop {picture.stop.id} is latched: an approval does not end it."]
     if picture.asked_mode != "live":
-        lines += ["", "spec.mode is simulation: the approval counts once somebody sets it to live."]
+        lines += [
+            "",
+            "spec.mode is simulation: this only counts once somebody sets it to live, which policies may demand first.",
+        ]
     return "\n".join(lines)
 
 

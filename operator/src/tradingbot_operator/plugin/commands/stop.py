@@ -83,7 +83,12 @@ def _stop(context: Context, namespace: str, name: str) -> StopResult:
 def _ask(context: Context, namespace: str, name: str, deadline: float, *, dry_run: bool) -> Manifest:
     """Write the stop. A request that gets no answer is repeated: it says the same every time."""
     args, terminal = context.args, context.terminal
-    stop: dict[str, Any] = {"active": True, "closePositions": args.close_positions}
+    stop: dict[str, Any] = {"active": True}
+    if args.close_positions:
+        stop["closePositions"] = True
+    elif not _asks_to_close(context, namespace, name):
+        # What an inactive stop of long ago says about positions is not what is asked for now.
+        stop["closePositions"] = False
     if args.reason:
         stop["reason"] = args.reason
     while True:
@@ -93,6 +98,15 @@ def _ask(context: Context, namespace: str, name: str, deadline: float, *, dry_ru
             if not error.retryable or terminal.monotonic() >= deadline:
                 raise
             terminal.sleep(LOOK_SECONDS[1])
+
+
+def _asks_to_close(context: Context, namespace: str, name: str) -> bool:
+    """Tell whether a stop is active already that closes positions: this one must not weaken it."""
+    try:
+        asked = (context.api.get(namespace, name).get("spec") or {}).get("emergencyStop") or {}
+    except KubeError:
+        return False
+    return asked.get("active") is True and asked.get("closePositions") is True
 
 
 def _wait(context: Context, obj: Manifest, deadline: float) -> StopResult:
