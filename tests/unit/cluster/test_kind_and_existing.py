@@ -1,0 +1,174 @@
+"""The commands that kind and an existing cluster are driven with. No Docker engine runs where these tests do."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tradingbot_cluster import state as states
+from tradingbot_cluster.errors import ClusterError, UsageError
+from tradingbot_cluster.existing import ExistingProvider
+from tradingbot_cluster.interface import UpOptions
+from tradingbot_cluster.kind import NODE_IMAGE, KindProvider
+from tradingbot_cluster.paths import Layout, checkout_root
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+
+class Recorder:
+    """Notes every command and answers by the longest known beginning."""
+
+    def __init__(self, answers: dict[str, str] | None = None, failing: tuple[str, ...] = ()) -> None:
+        self.commands: list[str] = []
+        self.answers = answers or {}
+        self.failing = failing
+
+    def __call__(self, command: Sequence[str], *, stdin: str | None = None, timeout: float = 0) -> str:
+        line = " ".join(command)
+        self.commands.append(line)
+        if any(text in line for text in self.failing):
+            raise ClusterError(f"{line} failed")
+        return next((answer for text, answer in self.answers.items() if text in line), "")
+
+
+@pytest.fixture
+def layout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Layout:
+    monkeypatch.setattr("tradingbot_cluster.paths.runtime_base", lambda: tmp_path / "run")
+    for name in ("KUBECONFIG_EXISTING", "CONTEXT_EXISTING", "TRADINGBOT_BASE_IMAGE"):
+        monkeypatch.delenv(name, raising=False)
+    return Layout.of("default", tmp_path / "state")
+
+
+def kind(layout: Layout, run: Recorder) -> KindProvider:
+    return KindProvider(layout, run, kind="kind", kubectl="kubectl")
+
+
+def test_kind_up_creates_with_its_own_kubeconfig(layout: Layout) -> None:
+    run = Recorder()
+    provider = kind(layout, run)
+    provider.up(UpOptions())
+    assert run.commands == [
+        "kind get clusters",
+        (
+            f"kind create cluster --name={provider.cluster} --kubeconfig={layout.kubeconfig} --image={NODE_IMAGE} "
+            "--wait=180s"
+        ),
+    ]
+    recorded = states.load(layout)
+    assert recorded is not None
+    assert recorded.provider == "kind"
+
+
+def test_kind_up_again_only_writes_the_kubeconfig(layout: Layout) -> None:
+    name = kind(layout, Recorder()).cluster
+    run = Recorder({"get clusters": f"other\n{name}\n"})
+    kind(layout, run).up(UpOptions())
+    assert run.commands[1:] == [f"kind export kubeconfig --name={name} --kubeconfig={layout.kubeconfig}"]
+
+
+def test_kind_clusters_of_two_checkouts_have_different_names(layout: Layout, tmp_path: Path) -> None:
+    other = Layout.of("default", tmp_path / "other")
+    assert kind(layout, Recorder()).cluster != kind(other, Recorder()).cluster
+
+
+def test_kind_down_deletes_its_own_only(layout: Layout) -> None:
+    provider = kind(layout, Recorder())
+    provider.up(UpOptions())
+    run = Recorder({"get clusters": provider.cluster})
+    assert kind(layout, run).down()
+    assert run.commands[-1] == f"kind delete cluster --name={provider.cluster} --kubeconfig={layout.kubeconfig}"
+    assert states.load(layout) is None
+    again = Recorder({"get clusters": "somebody-elses"})
+    assert not kind(layout, again).down()
+    assert again.commands == ["kind get clusters"]
+
+
+def test_kind_builds_both_images_once_and_loads_them(layout: Layout) -> None:
+    run = Recorder(failing=("image inspect",))
+    provider = kind(layout, run)
+    images = provider.build_images([])
+    assert [image.name for image in images] == ["operator", "bot"]
+    builds = [command for command in run.commands if command.startswith("docker build")]
+    assert len(builds) == 2
+    root = checkout_root()
+    assert builds[0] == (
+        f"docker build --build-arg=BASE_IMAGE=python:3.13-slim --file={root}/Dockerfile.operator "
+        f"--tag={images[0].reference} --tag=localhost/tradingbot/operator:dev {root}"
+    )
+    loads = [command for command in run.commands if "load docker-image" in command]
+    assert loads == [f"kind load docker-image {image.reference} --name={provider.cluster}" for image in images]
+
+    unchanged = Recorder({"images list": "\n".join(image.reference for image in images)})
+    assert kind(layout, unchanged).build_images([]) == images
+    assert not [command for command in unchanged.commands if "build" in command or " load " in command]
+
+
+def test_kind_pulls_the_stacks_images(layout: Layout) -> None:
+    with pytest.raises(UsageError, match="official"):
+        kind(layout, Recorder()).build_images(["postgresql"])
+
+
+def test_status_asks_api_server_and_nodes(layout: Layout) -> None:
+    provider = kind(layout, Recorder())
+    provider.up(UpOptions())
+    layout.kubeconfig.write_text("{}")
+    run = Recorder({"get clusters": provider.cluster, "get nodes": "a=True\nb=False\n", "config view": "https://x"})
+    status = kind(layout, run).status()
+    assert [(entry.component, entry.healthy) for entry in status.components] == [
+        ("kube-apiserver", True),
+        ("node a", True),
+        ("node b", False),
+    ]
+    assert status.exit_code == 4
+    gone = kind(layout, Recorder({"get clusters": provider.cluster, "config view": "https://x"}, failing=("/readyz",)))
+    assert gone.status().exit_code == 4
+    assert kind(layout, Recorder()).status().exit_code == 3
+
+
+def test_existing_needs_a_named_file(layout: Layout, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "the-users-own"))
+    with pytest.raises(UsageError, match="KUBECONFIG_EXISTING"):
+        ExistingProvider(layout, Recorder(), "kubectl").up(UpOptions())
+    monkeypatch.setenv("KUBECONFIG_EXISTING", str(tmp_path / "missing"))
+    with pytest.raises(UsageError, match="is not a file"):
+        ExistingProvider(layout, Recorder(), "kubectl").up(UpOptions())
+
+
+def test_existing_copies_one_context_and_leaves_the_rest(
+    layout: Layout, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    theirs = tmp_path / "theirs"
+    theirs.write_text("their content")
+    monkeypatch.setenv("KUBECONFIG_EXISTING", str(theirs))
+    monkeypatch.setenv("CONTEXT_EXISTING", "staging")
+    run = Recorder({"config view": "one context"})
+    provider = ExistingProvider(layout, run, "kubectl")
+    provider.up(UpOptions())
+    assert run.commands == [
+        f"kubectl --kubeconfig={theirs} --context=staging config view --minify --flatten --raw",
+        f"kubectl --kubeconfig={layout.kubeconfig} --request-timeout=10s get --raw=/readyz",
+    ]
+    assert layout.kubeconfig.read_text() == "one context"
+    assert layout.kubeconfig.stat().st_mode & 0o077 == 0
+    assert provider.down()
+    assert theirs.read_text() == "their content"
+    assert not layout.kubeconfig.exists()
+    assert not provider.down()
+
+
+@pytest.mark.parametrize("options", [UpOptions(control_plane_only=True), UpOptions(kwok_nodes=3)])
+def test_what_only_the_local_provider_can_is_refused(layout: Layout, options: UpOptions) -> None:
+    for provider in (kind(layout, Recorder()), ExistingProvider(layout, Recorder(), "kubectl")):
+        with pytest.raises(UsageError, match="CLUSTER=local"):
+            provider.up(options)
+
+
+def test_existing_says_how_images_get_there(layout: Layout) -> None:
+    provider = ExistingProvider(layout, Recorder(), "kubectl")
+    with pytest.raises(UsageError, match="push them to a registry"):
+        provider.build_images([])
+    with pytest.raises(UsageError, match="push them to a registry"):
+        provider.load_image("some/image:1")
