@@ -1,0 +1,2 @@
+obj.spec.trading = "Active"
+return obj
