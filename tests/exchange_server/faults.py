@@ -35,7 +35,7 @@ class Kind(StrEnum):
     HALF_JSON = "half_json"
     """HTTP 200 and the first half of the body, declared as complete."""
     EMPTY = "empty"
-    """HTTP 200 and an empty JSON object."""
+    """HTTP 200 and an empty JSON object, or `msg` as the whole body."""
     RATE_LIMIT = "rate_limit"
     """429 with Retry-After."""
     BAN = "ban"

@@ -143,7 +143,7 @@ def _spoiled(fault: Rule, answer: Answer | None) -> Answer:
         whole = answer.text if answer and answer.status == 200 else '{"symbol": "BTCUSDT", "orderId": 1}'
         return Answer(200, whole[: len(whole) // 2])
     if fault.kind is Kind.EMPTY:
-        return Answer(200, "{}")
+        return Answer(200, fault.msg or "{}")
     if fault.kind is Kind.HTTP_ERROR and not fault.code:
         return Answer(fault.status or 500, "")
     code, msg, status, headers = {
