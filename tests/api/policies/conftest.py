@@ -1,0 +1,250 @@
+"""The chart's policies as helm renders them, in force for the namespaces of these tests only."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+from tests.api.crd.server import ROOT, Manifest, Refused, Server, install_crd
+from tests.api.policies.world import EDITORS, NEVER_APPROVE, World, approval, eventually, refused
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ACCOUNTS = ("gitops", "ci", "wildcard", "approving")
+RBAC = "/apis/rbac.authorization.k8s.io/v1"
+CHART = ROOT / "charts/tradingbot-operator"
+COLLECTIONS = {
+    "ValidatingAdmissionPolicy": "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies",
+    "ValidatingAdmissionPolicyBinding": "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicybindings",
+    "ClusterRole": f"{RBAC}/clusterroles",
+    "ClusterRoleBinding": f"{RBAC}/clusterrolebindings",
+    "Role": f"{RBAC}/namespaces/{{}}/roles",
+    "RoleBinding": f"{RBAC}/namespaces/{{}}/rolebindings",
+    "ServiceAccount": "/api/v1/namespaces/{}/serviceaccounts",
+}
+
+
+def render(namespace: str, *settings: str) -> list[Manifest]:
+    """Return what helm would install of the policies, the roles and the operator's account."""
+    program = [sys.executable, "-m", "tradingbot_cluster", "program", "helm"]
+    helm = subprocess.run(program, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
+    command = [helm, "template", "tbo", str(CHART), "--namespace", namespace, "--kube-version", "1.34.0"]
+    # Until every value of the policies is in the chart's own schema.
+    command.append("--skip-schema-validation")
+    for setting in settings:
+        command += ["--set-json", setting]
+    text = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+    return [document for document in yaml.safe_load_all(text) if document and document["kind"] in COLLECTIONS]
+
+
+def place(manifest: Manifest) -> str:
+    metadata = manifest["metadata"]
+    return f"{COLLECTIONS[manifest['kind']].format(metadata.get('namespace'))}/{metadata['name']}"
+
+
+def install(server: Server, manifest: Manifest) -> Any:
+    return server.request(
+        "PATCH", f"{place(manifest)}?fieldManager=tests&force=true", manifest, "application/apply-patch+yaml"
+    )
+
+
+def bind(namespace: str, role: str, *users: str, accounts: tuple[str, ...] = (), kind: str = "ClusterRole") -> Manifest:
+    api = "rbac.authorization.k8s.io"
+    return {
+        "apiVersion": f"{api}/v1",
+        "kind": "RoleBinding",
+        "metadata": {"name": f"test-{role.replace(':', '-')}", "namespace": namespace},
+        "roleRef": {"apiGroup": api, "kind": kind, "name": role},
+        "subjects": [{"apiGroup": api, "kind": "User", "name": user} for user in users]
+        + [{"kind": "ServiceAccount", "name": account, "namespace": namespace} for account in accounts],
+    }
+
+
+def role(namespace: str, name: str, verbs: list[str], resources: list[str], only: list[str] | None = None) -> Manifest:
+    rule: Manifest = {"apiGroups": ["tradingbots.dev"], "resources": resources, "verbs": verbs}
+    if only:
+        rule["resourceNames"] = only
+    return {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "Role",
+        "metadata": {"name": name, "namespace": namespace},
+        "rules": [rule],
+    }
+
+
+def connect_by_token(server: Server, kubeconfig: Path, folder: Path, namespace: str, account: str) -> Server:
+    """Return a connection as a ServiceAccount, with a token from the API server and no certificate."""
+    path = f"/api/v1/namespaces/{namespace}/serviceaccounts/{account}/token"
+    request = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {"expirationSeconds": 3600}}
+    token = server.request("POST", path, request)["status"]["token"]
+    config = yaml.safe_load(kubeconfig.read_text(encoding="utf-8"))
+    config["users"] = [{"name": user["name"], "user": {"token": token}} for user in config["users"]]
+    for cluster in config["clusters"]:
+        authority = cluster["cluster"].get("certificate-authority")
+        if authority:
+            cluster["cluster"]["certificate-authority"] = str(kubeconfig.parent / authority)
+    written = folder / f"{account}.json"
+    written.write_text(json.dumps(config), encoding="utf-8")
+    return Server(written)
+
+
+def create_people(server: Server, rendered: list[Manifest], namespace: str, other: str, namesake: str) -> None:
+    edit = next(m["metadata"]["name"] for m in rendered if m["metadata"]["name"].endswith(":edit"))
+    view = next(m["metadata"]["name"] for m in rendered if m["metadata"]["name"].endswith(":view"))
+    for account in (*ACCOUNTS, namesake):
+        body = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": account, "namespace": namespace}}
+        install(server, body)
+    anything = ["*"]
+    for manifest in (
+        bind(namespace, edit, *EDITORS, "dave", accounts=("gitops", "ci", "approving")),
+        bind(namespace, view, *EDITORS, "dave", "victor"),
+        bind(namespace, "tradingbot-approver", "bob", "erin", "dave", "gary", accounts=("approving",)),
+        bind(namespace, "tradingbot-resumer", "carol", "dave", "gary"),
+        role(namespace, "anything", anything, anything),
+        bind(namespace, "anything", "robot", "owner", accounts=("wildcard", namesake), kind="Role"),
+        role(namespace, "one-bot", ["get", "update", "patch", "approve", "resume"], ["tradingbots"], ["another-bot"]),
+        bind(namespace, "one-bot", "frank", kind="Role"),
+        role(namespace, "touch", ["get", "update", "patch"], ["tradingbots"]),
+        bind(namespace, "touch", "frank", kind="Role"),
+        bind(namespace, "admin", "admin"),
+        bind(other, edit, "oscar"),
+        bind(other, "tradingbot-approver", "oscar"),
+        bind(other, "tradingbot-resumer", "oscar"),
+    ):
+        install(server, manifest)
+
+
+def store_what_no_policy_would_let_in(world: World) -> None:
+    """Bots from before: live, unsigned, approved by nobody who may, resumed with any id, their status empty."""
+    for number in range(8):
+        name = f"legacy-{number}"
+        world.server.request(
+            "POST",
+            world.path(),
+            world.manifest(
+                name,
+                mode="live",
+                approval=approval("system:serviceaccount:nobody:nobody", expires="2020-01-01T00:00:00Z"),
+                resume={"stopId": "any", "reason": "none"},
+            ),
+        )
+        world.legacy.append(name)
+
+
+@pytest.fixture(scope="session")
+def rendered_policies() -> list[Manifest]:
+    """The policies with the chart's defaults, for all namespaces."""
+    return [m for m in render("anywhere") if m["kind"].startswith("ValidatingAdmissionPolicy")]
+
+
+@pytest.fixture(scope="session")
+def world(kubeconfig: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    folder = tmp_path_factory.mktemp("tokens")
+    with ExitStack() as opened:
+        server = opened.enter_context(Server(Path(kubeconfig)))
+        for path in sorted((ROOT / "crds").glob("*.yaml")):
+            install_crd(server, yaml.safe_load(path.read_text(encoding="utf-8")))
+
+        def namespace(start: str) -> str:
+            body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"generateName": start}}
+            name: str = server.request("POST", "/api/v1/namespaces", body)["metadata"]["name"]
+            return name
+
+        trading, other, system = namespace("policies-"), namespace("policies-other-"), namespace("policies-system-")
+        settings = (
+            f"watchNamespaces={json.dumps([trading, other])}",
+            f"policies.neverApprove={json.dumps(NEVER_APPROVE)}",
+            f"policies.requesterServiceAccounts={json.dumps([f'system:serviceaccount:{trading}:gitops'])}",
+        )
+        rendered = render(system, *settings)
+        account = next(m["metadata"]["name"] for m in rendered if m["kind"] == "ServiceAccount")
+        policies = [m for m in rendered if m["kind"].startswith("ValidatingAdmissionPolicy")]
+        try:
+            for manifest in rendered:
+                if manifest not in policies:
+                    install(server, manifest)
+            create_people(server, rendered, trading, other, account)
+
+            def connect(name: str, where: str = trading) -> Server:
+                return opened.enter_context(connect_by_token(server, Path(kubeconfig), folder, where, name))
+
+            world = World(
+                server=server,
+                namespace=trading,
+                other=other,
+                system=system,
+                operator=connect(account, system),
+                accounts={"namesake": connect(account)} | {name: connect(name) for name in ACCOUNTS},
+            )
+            eventually(lambda: not refused(lambda: server.request("GET", world.path())), "the CRD is served")
+            store_what_no_policy_would_let_in(world)
+            for manifest in policies:
+                install(server, manifest)
+            wait_until_in_force(world)
+            yield world
+        finally:
+            for manifest in (*reversed(policies), *rendered):
+                try:
+                    server.request("DELETE", place(manifest))
+                except Refused as gone:
+                    if gone.code != 404:
+                        raise
+            for name in (trading, other, system):
+                server.request("DELETE", f"/api/v1/namespaces/{name}")
+
+
+def wait_until_in_force(world: World) -> None:
+    """Each policy refuses something that only it refuses; RBAC lets the people write."""
+    probe = world.path(world.legacy[-1])
+    once = f"{probe}?dryRun=All"
+    wrong = {
+        "approval": {"approval": {"comment": "probe"}},
+        "requester": {"image": "registry.example/probe:1"},
+        "resume": {"resume": {"reason": "probe"}},
+    }
+    for policy, spec in wrong.items():
+
+        def answer(policy: str = policy, spec: Manifest = spec) -> bool:
+            patch = "application/merge-patch+json"
+            return refused(lambda: world.server.request("PATCH", once, {"spec": spec}, patch), f".{policy}'")
+
+        eventually(answer, f"the policy {policy} is in force")
+    status = f"{probe}/status?dryRun=All"
+    change: Manifest = {"status": {"state": "ACTIVE"}}
+    eventually(
+        lambda: refused(
+            lambda: world.server.request("PATCH", status, change, "application/merge-patch+json"), "status'"
+        ),
+        "the policy status is in force",
+    )
+    stopping = {"spec": {"emergencyStop": {"active": True}}}
+    world.server.request("PATCH", probe, stopping, "application/merge-patch+json")
+    calm: Manifest = {"spec": {"emergencyStop": {"active": False}}}
+    eventually(
+        lambda: refused(
+            lambda: world.user("mallory").request("PATCH", once, calm, "application/merge-patch+json"), ".stop'"
+        ),
+        "the policy stop is in force",
+    )
+    everyone = ("alice", "bob", "carol", "dave", "erin", "frank", "gary", "owner", "robot", "gitops", "ci", "wildcard")
+    for who in everyone:
+        label = {"metadata": {"labels": {"probe": who}}}
+        eventually(
+            lambda who=who, label=label: (
+                not refused(  # type: ignore[misc]
+                    lambda: world.user(who).request("PATCH", once, label, "application/merge-patch+json")
+                )
+            ),
+            f"{who} may write",
+        )
+    eventually(
+        lambda: not refused(lambda: world.operator.request("PATCH", status, change, "application/merge-patch+json")),
+        "the operator may write the status",
+    )
