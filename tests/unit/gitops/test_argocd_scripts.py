@@ -110,7 +110,7 @@ def test_resume_refuses(path: str, parameters: dict[str, str] | None, message: s
 
 @pytest.mark.parametrize("action", ["stop", "stop-and-close-positions", "pause", "activate"])
 def test_a_bot_of_which_nothing_is_known_can_be_stopped(action: str) -> None:
-    obj = {"apiVersion": "tradingbots.dev/v1alpha1", "kind": "TradingBot", "metadata": {"name": "a"}, "spec": {}}
+    obj: dict[str, Any] = {"kind": "TradingBot", "metadata": {"name": "a"}, "spec": {}}
     assert argo.act(script(action), obj)["spec"]
     offered = argo.discover((ACTIONS / "discovery.lua").read_text(encoding="utf-8"), obj)
     assert {entry["name"] for entry in offered if not entry["disabled"]} == {
@@ -123,7 +123,12 @@ def test_a_bot_of_which_nothing_is_known_can_be_stopped(action: str) -> None:
 @pytest.mark.parametrize("kind", MODELS)
 def test_health_of_an_object_of_which_nothing_is_known(kind: str) -> None:
     lua = (SCRIPTS / kind / "health.lua").read_text(encoding="utf-8")
-    for obj in ({"metadata": {}}, {"metadata": {}, "status": {}}, {"metadata": {}, "status": {"conditions": []}}):
+    objects: list[Any] = [
+        {"metadata": {}},
+        {"metadata": {}, "status": {}},
+        {"metadata": {}, "status": {"conditions": []}},
+    ]
+    for obj in objects:
         assert argo.health(lua, obj)["status"] == "Progressing"
 
 
