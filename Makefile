@@ -47,7 +47,10 @@ demo: setup ## from nothing to a bot that trades in simulation; run again, it do
 demo-down: setup ## remove everything that the demo made, and nothing else
 	@$(BIN)/python -m tradingbot_cluster.demo down
 
-.PHONY: cluster-up cluster-down cluster-status images
+.PHONY: cluster-binaries cluster-up cluster-down cluster-status images
+cluster-binaries: setup ## build kubectl, helm and the cluster's programs into the user's cache, unless they are there
+	@$(CLUSTER_CLI) build-binaries kube helm > /dev/null
+
 cluster-up: setup ## bring up the cluster (CLUSTER=local|kind|existing to choose)
 	@$(CLUSTER_CLI) up
 
@@ -73,19 +76,20 @@ types: setup ## mypy --strict
 contracts: setup ## which module may import which
 	@$(BIN)/lint-imports --no-cache
 
-crds: setup ## generate crds/ and the chart's copies from the models
-	@$(BIN)/python -m tradingbot_operator.api.crdgen crds
-	@cp crds/*.yaml charts/tradingbot-operator/files/crds/
+crds: setup ## generate crds/, the chart's copies and docs/reference.md from the models
+	@$(BIN)/python -m tradingbot_operator.api.crdgen crds --reference docs/reference.md
+	@$(BIN)/python charts/sync_crds.py
 
-crds-check: setup ## fail when crds/ is not what the models say
-	@$(BIN)/python -m tradingbot_operator.api.crdgen crds --check
+crds-check: setup ## fail when what is generated is not what the models say
+	@$(BIN)/python -m tradingbot_operator.api.crdgen crds --reference docs/reference.md --check
+	@$(BIN)/python charts/sync_crds.py --check
 
 .PHONY: test test-unit test-component test-api test-cluster test-e2e bench
 PYTEST = $(BIN)/pytest
 test: lint types contracts crds-check test-unit test-component test-api test-cluster test-e2e ## everything; sets up what it needs
 	@echo "all of make test passed"
 
-test-unit: setup ## pure logic: seconds
+test-unit: setup cluster-binaries ## pure logic, and the charts as helm renders them: seconds
 	@$(PYTEST) tests/unit
 
 test-component: setup ## with real PostgreSQL: a minute

@@ -19,8 +19,8 @@ def test_the_bot_trades_and_its_orders_and_trades_are_rows_in_postgresql(tools: 
     assert orders > 0
     assert trades > 0
     orphans = database.value(
-        "select count(*) from simulation.trades t left join simulation.orders o using (bot, client_order_id) "
-        "where o.client_order_id is null"
+        "select count(*) from simulation.trades t left join simulation.orders o using (bot, client_id) "
+        "where o.client_id is null"
     )
     assert orphans == "0"
 
@@ -55,7 +55,7 @@ def test_a_pod_that_is_deleted_trades_on_where_it_was(tools: Tools, example: dic
     traded = int(database.value(count))
     eventually(lambda: int(database.value(count)), lambda now: now > traded, what="another trade", seconds=180)
     doubled = database.value(
-        "select count(*) from (select client_order_id from simulation.orders where bot = 'trading/restarted' "
-        "group by client_order_id having count(*) > 1) as doubled"
+        "select count(*) from (select client_id from simulation.orders where bot = 'trading/restarted' "
+        "group by client_id having count(*) > 1) as doubled"
     )
     assert doubled == "0"

@@ -56,7 +56,12 @@ def test_the_stop_is_latched_in_bot_status_and_database(tools: Tools, bot: Bot) 
     )
     assert stop is not None
     assert stop["id"] == bot.api("/api/v1/status")["stop"]["id"]
-    assert Database(tools).value(f"select count(*) from simulation.latches where bot = 'trading/{bot.name}'") == "1"
+    assert (
+        Database(tools).value(
+            f"select count(*) from simulation.latches where bot = 'trading/{bot.name}' and stop_id <> ''"
+        )
+        == "1"
+    )
     bot.wait_for_condition("Suspended", "True", "EmergencyStopped")
     assert_stopped_for_good(tools, bot)
 

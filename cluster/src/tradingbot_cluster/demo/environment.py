@@ -48,7 +48,12 @@ def image_values(reference: str) -> dict[str, Any]:
 def tools() -> Tools:
     """Kubectl and helm for the running cluster: the local cluster's own, else the user's, else built."""
     chosen = provider.make(Layout.of())
-    return Tools(_program("kubectl", chosen.name), _program("helm", chosen.name), chosen.kubeconfig())
+    return Tools(
+        _program("kubectl", chosen.name),
+        _program("helm", chosen.name),
+        chosen.kubeconfig(),
+        services_are_reachable=chosen.name == "local",
+    )
 
 
 def tools_or_none() -> Tools | None:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 
 from tradingbot_cluster.console import output
-from tradingbot_cluster.demo.tools import CommandError
 
 if TYPE_CHECKING:
     from tradingbot_cluster.demo.tools import Tools
@@ -18,7 +17,8 @@ select (select count(*) from simulation.orders where bot = :'bot'),
        (select count(*) from simulation.trades where bot = :'bot')
 """
 LAST_TRADES = """
-select to_char(executed_at at time zone 'utc', 'YYYY-MM-DD HH24:MI'), symbol, side, role, quantity, price, fee, realized
+select to_char(executed_at at time zone 'utc', 'YYYY-MM-DD HH24:MI'), symbol, side, role, quantity,
+       round(price, 2), round(fee, 2), round(realized, 2)
 from simulation.trades where bot = :'bot' order by market_ts desc limit 5
 """
 
@@ -77,11 +77,7 @@ def _page(tools: Tools, namespace: str, bot: str) -> str:
     """Return the page's address: directly where this machine is the node, through a forwarded port elsewhere."""
     service = tools.get("service", f"tradingbot-{bot}", "--namespace", namespace)
     address = f"http://{service['spec']['clusterIP']}:{service['spec']['ports'][0]['port']}/dashboard"
-    try:
-        nodes = tools.kubectl("get", "nodes", "-o", "jsonpath={.items[*].metadata.labels.tradingbots\\.dev/local}")
-    except CommandError:
-        nodes = ""
-    if nodes.strip():
+    if tools.services_are_reachable:
         return address
     return (
         f"http://127.0.0.1:8080/dashboard after: kubectl --namespace {namespace} "

@@ -44,6 +44,8 @@ class Tools:
     kubectl_path: Path
     helm_path: Path
     kubeconfig: Path
+    services_are_reachable: bool = False
+    """Whether this machine is the node, so that the addresses of Services answer here."""
 
     @property
     def env(self) -> dict[str, str]:
