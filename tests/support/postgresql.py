@@ -99,7 +99,13 @@ class Server:
         ]  # fmt: skip
         environment = {**os.environ, "LC_ALL": "C"}
         done = subprocess.run(
-            command, cwd=self.folder, capture_output=True, text=True, env=environment, **self._become()  # type: ignore[call-overload]
+            command,
+            check=False,
+            cwd=self.folder,
+            capture_output=True,
+            text=True,
+            env=environment,
+            **self._become(),  # type: ignore[call-overload]
         )
         if done.returncode:
             raise RuntimeError(f"initdb failed: {done.stdout}{done.stderr}")

@@ -249,6 +249,7 @@ class Application:
         """End in order, within bounds: gate, orders, commit, lease, HTTP."""
         _log.info("shutting down")
         self.health.stopping = True
+        self.supervisor.expect_end()
         await self.session.stop("the process is shutting down")
         await self.control.settle(1.0)
         await self.supervisor.stop(1.0)

@@ -20,7 +20,7 @@ ConfigFile = Annotated[
 ]
 
 
-def _version(wanted: bool) -> None:  # noqa: FBT001 - typer's signature
+def _version(wanted: bool) -> None:
     if wanted:
         from tradingbot import __version__
 
@@ -30,7 +30,7 @@ def _version(wanted: bool) -> None:  # noqa: FBT001 - typer's signature
 
 @app.callback()
 def root(
-    version: Annotated[  # noqa: ARG001 - handled by its callback
+    version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
     ] = False,
 ) -> None:

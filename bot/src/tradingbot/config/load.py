@@ -1,12 +1,11 @@
-"""Reading the configuration: defaults < file (`CONFIG_PATH`) < environment. Nothing else is read, and nothing guessed."""
+"""Reading the configuration: defaults < file (`CONFIG_PATH`) < environment. Nothing is guessed."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -14,6 +13,9 @@ from pydantic import BaseModel, ValidationError
 from tradingbot.config.model import Settings
 from tradingbot.domain.errors import ConfigurationError
 from tradingbot.strategy.params import explain
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
 
 INVALID = "InvalidConfiguration"
 
@@ -74,7 +76,7 @@ class _Loader(yaml.SafeLoader):
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen = set()
         for key_node, _ in node.value:
-            key = self.construct_object(key_node, deep=True)  # type: ignore[no-untyped-call]
+            key = self.construct_object(key_node, deep=True)
             if key in seen:
                 line = key_node.start_mark.line + 1
                 raise ConfigurationError(INVALID, f"line {line}: {key} comes twice, keep one of them")

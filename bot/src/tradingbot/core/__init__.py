@@ -1,1 +1,1 @@
-"""The engine: one synchronous, deterministic step from an event to effects. No clock, no randomness, no input, no output."""
+"""The engine: one synchronous, deterministic step from an event to effects. No clock, no chance, no I/O."""

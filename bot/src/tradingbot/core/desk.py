@@ -40,7 +40,7 @@ class Desk:
     # -- making orders ---------------------------------------------------------------------------------------------
 
     def draft(self) -> gate.Draft:
-        """Number the next intent."""
+        """Give the next intent its number and id."""
         self.state.intents += 1
         seq = self.state.intents
         client_id = ids.client_id(self.config.bot, self.config.epoch, seq)

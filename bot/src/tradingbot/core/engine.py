@@ -153,7 +153,10 @@ class Engine:
         strategy = self.strategies.get(candle.symbol)
         if strategy is None:
             return
-        if candle.ts - self.state.asked.get(candle.symbol, -self.config.strategy_interval) < self.config.strategy_interval:
+        if (
+            candle.ts - self.state.asked.get(candle.symbol, -self.config.strategy_interval)
+            < self.config.strategy_interval
+        ):
             return
         self.state.asked[candle.symbol] = candle.ts
         try:
@@ -352,5 +355,3 @@ class Engine:
     def _flatten(self, reason: str) -> None:
         for position in self.state.book.open_positions():
             self.desk.close_position(position.symbol, Role.FLATTEN, reason)
-
-

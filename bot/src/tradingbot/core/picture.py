@@ -171,4 +171,3 @@ def stop_outcome(engine: Engine) -> dict[str, object] | None:
 def _lives(engine: Engine, client_id: str) -> bool:
     order = engine.state.orders.get(client_id)
     return order is not None and order.live
-

@@ -59,7 +59,7 @@ def total(amounts: Iterable[Decimal]) -> Decimal:
 
 
 def ratio(part: Decimal, whole: Decimal) -> Decimal:
-    """Return part ÷ whole with 50 digits; for decisions, never for the ledger."""
+    """Return part / whole with 50 digits; for decisions, never for the ledger."""
     return WIDE.divide(part, whole)
 
 
@@ -74,7 +74,7 @@ def ceil_to(value: Decimal, step: Decimal) -> Decimal:
 
 
 def share(amount: Decimal, part: Decimal, whole: Decimal) -> Decimal:
-    """Return amount × part ÷ whole, cut down to `UNIT`; the caller keeps the rest, so nothing is lost."""
+    """Return the part of an amount, amount * part / whole, cut down to `UNIT`; the caller keeps the rest."""
     if part == whole:
         return amount
     return floor_to(WIDE.divide(WIDE.multiply(amount, part), whole), UNIT)

@@ -128,7 +128,7 @@ class Order(msgspec.Struct):
     filled: Decimal = ZERO
     """In base currency."""
     value: Decimal = ZERO
-    """Sum of quantity × price of the fills, in quote currency."""
+    """Sum of quantity times price of the fills, in quote currency."""
     fees: Decimal = ZERO
     """In quote currency."""
     held: Decimal = ZERO

@@ -1,4 +1,4 @@
-"""Where recorded candles are: `candles/<dataset>/<BASE-QUOTE>/<timeframe>.parquet`, with an `instrument.json` beside."""
+"""Where recorded candles are: `candles/<dataset>/<BASE-QUOTE>/<timeframe>.parquet`, and `instrument.json`."""
 
 from __future__ import annotations
 
@@ -67,5 +67,7 @@ def _specification(path: Path) -> Specification:
     try:
         return msgspec.json.decode(path.read_bytes(), type=Specification)
     except (OSError, msgspec.MsgspecError) as error:
-        text = f"{path.name} of {path.parent.name} cannot be read ({error}); it needs tick, lot and min_notional as text"
+        text = (
+            f"{path.name} of {path.parent.name} cannot be read ({error}); it needs tick, lot and min_notional as text"
+        )
         raise ConfigurationError("DataNotFound", text) from error

@@ -25,7 +25,7 @@ COLUMNS = ["timestamp", "open", "high", "low", "close", "volume"]
 def rows(path: str) -> Iterator[tuple[int, tuple[float, float, float, float], float]]:
     """Yield time (microseconds), prices and volume of each row of a Parquet file."""
     import pyarrow.parquet as pq
-    from pyarrow import timestamp
+    from pyarrow import int64, timestamp
 
     with pq.ParquetFile(path, memory_map=True) as file:
         missing = [name for name in COLUMNS if name not in file.schema_arrow.names]
@@ -33,7 +33,7 @@ def rows(path: str) -> Iterator[tuple[int, tuple[float, float, float, float], fl
             raise SystemExit(f"{path} lacks the columns {', '.join(missing)}; it needs {', '.join(COLUMNS)}")
         for batch in file.iter_batches(batch_size=BATCH, columns=COLUMNS):
             columns = {name: batch.column(name) for name in COLUMNS}
-            moments = columns["timestamp"].cast(timestamp("us", tz="UTC")).cast("int64").to_pylist()
+            moments = columns["timestamp"].cast(timestamp("us", tz="UTC")).cast(int64()).to_pylist()
             values = [columns[name].to_pylist() for name in COLUMNS[1:]]
             for moment, opened, high, low, close, volume in zip(moments, *values, strict=True):
                 prices = (_number(opened), _number(high), _number(low), _number(close))

@@ -1,4 +1,4 @@
-"""Recorded candles as a market that can be entered at any moment and, if wanted, starts over without time going back."""
+"""Recorded candles as a market that can be entered at any moment and starts over without time going back."""
 
 from __future__ import annotations
 

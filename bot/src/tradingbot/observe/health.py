@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
-
-import msgspec
 
 if TYPE_CHECKING:
     from tradingbot.ports.clock import Clock
@@ -15,7 +14,8 @@ DEAD_SECONDS = 30.0
 """After a task died, the process stays up this long to be looked at; then liveness fails and it is restarted."""
 
 
-class Health(msgspec.Struct):
+@dataclass(slots=True)
+class Health:
     """What the parts report. Times are seconds of the monotonic clock."""
 
     clock: Clock

@@ -1,4 +1,4 @@
-"""Logs as JSON lines: timestamp, level, message, logger, correlation_id, service, version, trading_mode, and own fields."""
+"""Logs as JSON lines: timestamp, level, message, logger, correlation_id, service, version, trading_mode, own fields."""
 
 from __future__ import annotations
 
@@ -18,11 +18,16 @@ _SECRET_WORDS = ("password", "secret", "api_key", "apikey", "token", "authorizat
 
 
 def _names(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    event["message"] = event.pop("event", "")
-    event.setdefault("service", SERVICE)
-    event.setdefault("version", __version__)
-    event.setdefault("correlation_id", "")
-    return event
+    first = {
+        "timestamp": event.pop("timestamp", ""),
+        "level": event.pop("level", ""),
+        "message": event.pop("event", ""),
+        "logger": event.pop("_logger", None) or event.pop("logger", ""),
+        "correlation_id": event.pop("correlation_id", ""),
+        "service": SERVICE,
+        "version": __version__,
+    }
+    return {**first, **event}
 
 
 def _redact(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
@@ -65,7 +70,7 @@ def configure(level: str, trading_mode: str, bot: str) -> None:
 
 def get(name: str) -> Any:
     """Return a logger whose lines carry its name."""
-    return structlog.get_logger(logger=name)
+    return structlog.get_logger(_logger=name)
 
 
 def correlate(correlation_id: str) -> None:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
+from typing import TYPE_CHECKING
 
 import psutil
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.process_collector import ProcessCollector
 
 from tradingbot import __version__
-from tradingbot.core.picture import Picture
 from tradingbot.domain.denial import DenialCode
 from tradingbot.domain.effects import Alarm, Decide, Effect, Submit, Traded
+
+if TYPE_CHECKING:
+    from decimal import Decimal
+
+    from tradingbot.core.picture import Picture
 
 TYPE = CONTENT_TYPE_LATEST
 
@@ -112,5 +116,3 @@ class Metrics:
 
 def _float(value: Decimal) -> float:
     return float(value)
-
-

@@ -1,1 +1,1 @@
-"""What the bot believes against what the venue says. Pure: findings are values, resolving them is a matter of events."""
+"""What the bot believes against what the venue says. Pure: findings are values, resolving them makes events."""

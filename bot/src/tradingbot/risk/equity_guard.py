@@ -1,4 +1,4 @@
-"""Peak and day-start equity, and what is lost against them. Both survive restarts and are never re-based by a breach."""
+"""Peak and day-start equity, and what is lost against them. Both survive restarts; no breach re-bases them."""
 
 from __future__ import annotations
 
@@ -52,6 +52,8 @@ class EquityGuard(msgspec.Struct):
             found.append(Breach("drawdown", text))
         daily = loss_of(self.day_start, equity)
         if daily >= limits.daily_loss_limit:
-            text = f"loss of the day {daily:.2%} of {self.day_start:.2f} reached the limit {limits.daily_loss_limit:.2%}"
+            text = (
+                f"loss of the day {daily:.2%} of {self.day_start:.2f} reached the limit {limits.daily_loss_limit:.2%}"
+            )
             found.append(Breach("daily_loss", text))
         return found

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from tradingbot.domain.denial import Denied, DenialCode
+from tradingbot.domain.denial import DenialCode, Denied
 from tradingbot.domain.money import UNIT, ZERO, add, ceil_to, mul
 from tradingbot.domain.orders import Approved, Intent, OrderType, Role, Side
 from tradingbot.risk.checks.duplicate import duplicate
@@ -106,7 +106,9 @@ def leave(position: Decimal, state: State, *, pending: bool, repeated: bool) -> 
     return None
 
 
-def closing(position: Position, instrument: Instrument, role: Role, reason: str, draft: Draft) -> Approved[Intent] | None:
+def closing(
+    position: Position, instrument: Instrument, role: Role, reason: str, draft: Draft
+) -> Approved[Intent] | None:
     """Make the order that closes a position (EXIT or FLATTEN, at market), or that protects it (STOP, TARGET).
 
     It reduces only: the venue executes at most what is held. None where the position says no price for it.

@@ -23,7 +23,7 @@ class WallClock:
 
     def now(self) -> datetime:
         """Return the wall time in UTC."""
-        return datetime.now(UTC)  # noqa: TID251 - this is the clock that everybody else is given
+        return datetime.now(UTC)
 
     def monotonic(self) -> float:
         """Return seconds that never go back."""
@@ -35,7 +35,7 @@ class WallClock:
 
 
 class Pacer:
-    """Tells how long to wait for a moment of market time; `speed` is market seconds per wall second, 0 is no waiting."""
+    """Tells how long to wait for a moment of market time; `speed` is market per wall seconds, 0 is no waiting."""
 
     def __init__(self, clock: Clock, speed: Decimal) -> None:
         self._clock, self._speed = clock, float(speed)

@@ -84,7 +84,9 @@ class Control:
             close_positions=counts.close_positions,
             outcome=self.stop.outcome if self.stop is not None else None,
         )
-        _log.error("emergency stop", stop_id=counts.stop_id, origin=origin, reason=reason, close_positions=close_positions)
+        _log.error(
+            "emergency stop", stop_id=counts.stop_id, origin=origin, reason=reason, close_positions=close_positions
+        )
         self._durable = False
         self._spawn(self._carry_out_stop())
         self.announce()

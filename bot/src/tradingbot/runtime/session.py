@@ -1,12 +1,11 @@
-"""The life of a bot: find the database, wait for the lease, load, reconcile, trade; and again when the lease is lost."""
+"""The life of a bot: find the database, wait for the lease, load, reconcile, trade; again when the lease is lost."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
-
-import msgspec
 
 from tradingbot.core import snapshot
 from tradingbot.core.mux import merge
@@ -40,7 +39,8 @@ LAST_COMMIT_SECONDS = 5.0
 _log = logs.get(__name__)
 
 
-class Parts(msgspec.Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Parts:
     """What `wiring` gives to a session: makers of everything that is concrete."""
 
     feed: Callable[[frozenset[str]], Feed]

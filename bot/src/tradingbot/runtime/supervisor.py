@@ -42,6 +42,10 @@ class Supervisor:
         self.control.hold(f"task {name}", State.HALTED, text)
         self.died.set()
 
+    def expect_end(self) -> None:
+        """From now on the end of a task is what is wanted."""
+        self._stopping = True
+
     async def stop(self, seconds: float) -> None:
         """Cancel all tasks and wait a bounded time for them."""
         self._stopping = True

@@ -5,7 +5,7 @@ Decimals travel as text and become `numeric` in the database: no digit is lost o
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
     from tradingbot.domain.orders import Intent, Order
     from tradingbot.ports.store import LatchRow
 
-_EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
+_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 
 
-def moment(ts: int) -> datetime.datetime:
+def moment(ts: int) -> dt.datetime:
     """Return microseconds since 1970 as a time in UTC."""
-    return _EPOCH + datetime.timedelta(microseconds=ts)
+    return _EPOCH + dt.timedelta(microseconds=ts)
 
 
 def _number(value: Decimal | None) -> str | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import asyncpg
 import msgspec
@@ -85,7 +85,7 @@ class PostgresStore:
             try:
                 async with pool.acquire(timeout=CONNECT_SECONDS) as connection:
                     await connection.execute("SET lock_timeout = '60s'; SET statement_timeout = '300s'")
-                    await migrate(connection)
+                    await migrate(connection)  # type: ignore[arg-type]
                     await connection.execute("RESET lock_timeout; RESET statement_timeout")
             except _GONE as error:
                 await _terminate(pool)
@@ -115,7 +115,7 @@ class PostgresStore:
         if pool is None:
             raise UnavailableError("not connected")
         try:
-            rows: list[Mapping[str, Any]] = await pool.fetch(sql or self._sql[name], *arguments, timeout=COMMAND_SECONDS)
+            rows = await pool.fetch(sql or self._sql[name], *arguments, timeout=COMMAND_SECONDS)
         except _GONE as error:
             raise UnavailableError(_cause(error)) from error
         except asyncpg.UndefinedTableError as error:
@@ -124,7 +124,7 @@ class PostgresStore:
             raise UnavailableError(_cause(error)) from error
         except asyncpg.PostgresError as error:
             raise StoreError(f"{name}: {error}") from error
-        return rows
+        return cast("list[Mapping[str, Any]]", rows)
 
     async def ping(self) -> None:
         """Raise `UnavailableError` unless the database answers."""
@@ -215,7 +215,7 @@ class PostgresStore:
         ]
 
     async def write_latch(self, row: LatchRow) -> None:
-        """Write a restriction now, lease or not. The first one of a source stays; only its outcome is brought up to date."""
+        """Write a restriction now, lease or not. The first one of a source stays, its outcome is updated."""
         await self._fetch("WRITE_LATCH", self.bot, codec.latches([row]))
 
     # -- reading ---------------------------------------------------------------------------------------------------

@@ -46,7 +46,8 @@ ON CONFLICT (bot, source) WHERE cleared_at IS NULL DO UPDATE SET
 
 def _insert(table: str, columns: str, parameter: int) -> str:
     rows = f"json_populate_recordset(NULL::{{schema}}.{table}, ${parameter}::json)"
-    return f"INSERT INTO {{schema}}.{table} (bot, {columns}) SELECT $1, {columns} FROM {rows} WHERE EXISTS (SELECT FROM head)"
+    target = f"INSERT INTO {{schema}}.{table} (bot, {columns})"
+    return f"{target} SELECT $1, {columns} FROM {rows} WHERE EXISTS (SELECT FROM head)"
 
 
 def _set(columns: str) -> str:

@@ -112,5 +112,5 @@ class Strategy(Generic[P, S]):
         return 0
 
     def on_candle(self, ctx: Context, candle: Candle) -> Iterable[Proposal]:
-        """Look at a finished candle and propose. Prices of the candle are in ticks, those of `ctx` in quote currency."""
+        """Look at a finished candle and propose. The candle's prices are in ticks, those of `ctx` in quote currency."""
         raise NotImplementedError

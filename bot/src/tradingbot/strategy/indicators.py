@@ -64,10 +64,7 @@ class Atr(msgspec.Struct):
 
     def update(self, high: int, low: int, close: int) -> float | None:
         """Take a candle; return the average range once `size` candles were seen."""
-        if self.seen:
-            reach = max(high, self.last_close) - min(low, self.last_close)
-        else:
-            reach = high - low
+        reach = max(high, self.last_close) - min(low, self.last_close) if self.seen else high - low
         self.seen += 1
         self.last_close = close
         if self.seen <= self.size:

@@ -45,7 +45,9 @@ def _load(point: EntryPoint) -> Entry:
     except Exception as error:  # noqa: BLE001 - foreign code: whatever it raises is reported with its name
         return Entry(point.name, point.value, None, f"{type(error).__name__}: {error}")
     if not (isinstance(cls, type) and issubclass(cls, Strategy)):
-        return Entry(point.name, point.value, None, f"{point.value} is not a subclass of tradingbot.strategy.base.Strategy")
+        return Entry(
+            point.name, point.value, None, f"{point.value} is not a subclass of tradingbot.strategy.base.Strategy"
+        )
     return Entry(point.name, point.value, cls, "")
 
 

@@ -1,1 +1,1 @@
-"""The bot's HTTP side: probes, metrics, API, page. Reads pictures and rows, posts commands; never touches the engine."""
+"""The bot's HTTP side: probes, metrics, API, page. Reads pictures and rows; never touches the engine."""

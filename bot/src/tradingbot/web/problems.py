@@ -61,7 +61,7 @@ async def middleware(request: web.Request, handler: Handler) -> web.StreamRespon
     except StoreError as error:
         detail = f"the database does not answer, try again: {error}"
         response = answer(503, "DatabaseUnavailable", detail, correlation_id)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - the last line of defence: an answer, and a line in the log
         _log.exception("a request failed", path=request.path, error=repr(error))
         response = answer(500, "InternalError", f"see the log for correlation id {correlation_id}", correlation_id)
     if not response.prepared:

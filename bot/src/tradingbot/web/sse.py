@@ -5,14 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 
-
 import msgspec
 from aiohttp import web
 
 from tradingbot.web import answers
 from tradingbot.web.keys import CONTROL, HEALTH, SETTINGS
 from tradingbot.web.problems import HEADERS, Problem
-
 
 PAUSE_SECONDS = 0.5
 QUIET_SECONDS = 10.0
@@ -22,8 +20,6 @@ CLOSING = web.AppKey("closing", asyncio.Event)
 CLIENTS = web.AppKey("clients", set[asyncio.Task[object]])
 
 routes = web.RouteTableDef()
-
-
 
 
 def prepare(app: web.Application) -> None:

@@ -1,10 +1,10 @@
-"""Was the very same thing decided on already?"""
+"""Whether the very same thing was decided on already."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tradingbot.domain.denial import Denied, DenialCode
+from tradingbot.domain.denial import DenialCode, Denied
 
 if TYPE_CHECKING:
     from tradingbot.risk.limits import Limits

@@ -1,10 +1,10 @@
-"""Does the proposal fit what is held already?"""
+"""Whether the proposal fits what is held already."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tradingbot.domain.denial import Denied, DenialCode
+from tradingbot.domain.denial import DenialCode, Denied
 from tradingbot.domain.money import plain
 
 if TYPE_CHECKING:

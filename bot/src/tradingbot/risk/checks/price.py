@@ -1,11 +1,11 @@
-"""Is the market known well enough, and does the proposal make sense in it?"""
+"""Whether the market is known well enough, and the proposal makes sense in it."""
 
 from __future__ import annotations
 
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from tradingbot.domain.denial import Denied, DenialCode
+from tradingbot.domain.denial import DenialCode, Denied
 from tradingbot.domain.instrument import MarketType
 from tradingbot.domain.money import finite, mul, plain, ratio
 from tradingbot.domain.orders import Side
@@ -77,7 +77,7 @@ def collar(proposal: Enter, view: RiskView, limits: Limits) -> Denied | None:
 
 
 def risk_reward(proposal: Enter, view: RiskView, limits: Limits) -> Denied | None:
-    """RISK_REWARD_TOO_LOW when reward after costs ÷ risk after costs is below the required ratio."""
+    """RISK_REWARD_TOO_LOW when reward after costs over risk after costs is below the required ratio."""
     price = _known(view)
     costs = mul(mul(price, limits.cost), _TWO)
     risk = abs(price - proposal.stop_loss) + costs

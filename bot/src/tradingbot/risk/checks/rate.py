@@ -1,10 +1,10 @@
-"""Are there too many orders?"""
+"""Whether there are too many orders."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tradingbot.domain.denial import Denied, DenialCode
+from tradingbot.domain.denial import DenialCode, Denied
 
 if TYPE_CHECKING:
     from tradingbot.risk.limits import Limits

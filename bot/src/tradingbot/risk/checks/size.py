@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from tradingbot.domain.denial import Denied, DenialCode
+from tradingbot.domain.denial import DenialCode, Denied
 from tradingbot.domain.money import ONE, add, floor_to, mul, plain, ratio
 
 if TYPE_CHECKING:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from decimal import Decimal
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from tradingbot.domain.money import ONE, UNIT, add, ceil_to, mul
-from tradingbot.domain.orders import Side
+
+if TYPE_CHECKING:
+    from tradingbot.domain.orders import Side
 
 
 class SimRules(msgspec.Struct, frozen=True, kw_only=True):
