@@ -117,10 +117,10 @@ def require(prerequisites: Iterable[Prerequisite]) -> None:
 
 
 def install(packages: Iterable[str]) -> None:
-    """Install Debian packages, without starting the services that they bring."""
+    """Install Debian packages, saying so."""
     wanted = list(packages)
     note(f"missing on this machine, installing with apt-get: {' '.join(wanted)}")
-    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     with step(f"install {' '.join(wanted)}") as running:
         running.update("apt-get update")
         _apt(["update"], environment)

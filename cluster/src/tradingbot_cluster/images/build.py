@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -34,15 +34,28 @@ def archive_of(source: ImageSource, tag: str) -> Path:
 
 
 def build_local(node: Node, names: list[str]) -> list[Image]:
-    """Build what has changed, load what the cluster does not hold; return all that was asked for."""
+    """Build what has changed, load what the cluster does not hold; return all that was asked for.
+
+    An image is loaded while the next one is built, and two are loaded at a time.
+    """
     chosen = select(names)
     binaries.ensure(sorted({tool for source in chosen for tool in source.tools}))
-    built = []
-    for source in chosen:
-        tag = digest(source, base.digest())
-        archive = build(source, tag)
-        _load(node, source, tag, archive)
-        built.append(Image(source.name, reference(source, tag), tag))
+    present = node.images.references()
+    built, loading = [], {}
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        for source in chosen:
+            tag = digest(source, base.digest())
+            name = reference(source, tag)
+            archive = build(source, tag)
+            if name not in present:
+                loading[source.name] = pool.submit(_load, node, source, tag, archive)
+            built.append(Image(source.name, name, tag))
+        if loading:
+            with step(f"load {len(loading)} images into the cluster") as running:
+                for name, loaded in loading.items():
+                    running.update(name)
+                    loaded.result()
+                running.result(", ".join(loading))
     return built
 
 
@@ -91,12 +104,8 @@ def _context(source: ImageSource) -> Iterator[tuple[Path, Path]]:
 
 
 def _load(node: Node, source: ImageSource, tag: str, archive: Path) -> None:
-    images, name, latest = node.images, reference(source, tag), reference(source, "dev")
-    if name in images.references():
-        return
-    with step(f"load image {source.name}"):
-        images.load(archive)
-        images.tag(name, latest)
+    node.images.load(archive)
+    node.images.tag(reference(source, tag), reference(source, "dev"))
 
 
 def load_local(node: Node, name: str, archive: Path | None) -> bool:
@@ -121,8 +130,3 @@ def _prune(source: ImageSource) -> None:
     archives = (cache_directory() / "images").glob(f"{source.name}-*.tar")
     for archive in sorted(archives, key=lambda file: file.stat().st_mtime, reverse=True)[KEPT_ARCHIVES:]:
         archive.unlink(missing_ok=True)
-
-
-def base_override() -> str:
-    """Return the base image that the user names instead of the provider's own."""
-    return os.environ.get("TRADINGBOT_BASE_IMAGE", "")

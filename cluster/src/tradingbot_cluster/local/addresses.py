@@ -25,7 +25,15 @@ INSTANCES: Final = 1 << INSTANCE_PREFIX - RANGE.prefixlen
 # Below the ports that the kernel gives to outgoing connections and below the NodePorts, so nobody is in the way.
 FIRST_PORT: Final = 21000
 LAST_PORT: Final = 29999
-CONTROL_PLANE_PORTS: Final = ("apiserver", "etcd", "etcd-peer", "etcd-metrics", "controller-manager", "scheduler", "kwok")
+CONTROL_PLANE_PORTS: Final = (
+    "apiserver",
+    "etcd",
+    "etcd-peer",
+    "etcd-metrics",
+    "controller-manager",
+    "scheduler",
+    "kwok",
+)
 NODE_PORTS: Final = ("kubelet", "kubelet-health", "proxy-health", "proxy-metrics", "coredns-health", "coredns-ready")
 
 

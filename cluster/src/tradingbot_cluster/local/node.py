@@ -119,8 +119,10 @@ class Node:
             with step(f"stop {name}"):
                 stop_recorded(instance.record(name))
         with step("stop containerd and the pods") as running:
+            killed = cgroups.kill(instance.cgroup)
             stop_recorded(instance.record("containerd"))
-            running.result(f"{cgroups.kill(instance.cgroup)} processes")
+            killed += cgroups.kill(instance.cgroup)  # what it started in between
+            running.result(f"{killed} processes")
             runtime.remove_shim_sockets(instance)
         with step("mounts, control group and network"):
             runtime.unmount_all([instance.layout.data, instance.layout.run])
