@@ -21,7 +21,7 @@ pytestmark = pytest.mark.component
 SYMBOL = "BTCUSDT"
 PRICES = st.integers(90_00, 110_00).map(lambda cents: Decimal(cents) / 100)
 AMOUNTS = st.integers(1, 300).map(lambda steps: Decimal(steps) / 1000)
-STARTS = {"USDT": Decimal(100), "BTC": Decimal(1)}
+STARTS = {"USDT": Decimal(20), "BTC": Decimal("0.2")}
 
 
 class Trading(RuleBasedStateMachine):
@@ -147,5 +147,5 @@ class Trading(RuleBasedStateMachine):
                 assert limit == 0 or (fill.price <= limit if order.side == "BUY" else fill.price >= limit)
 
 
-Trading.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None, derandomize=True)
+Trading.TestCase.settings = settings(max_examples=150, stateful_step_count=40, deadline=None, derandomize=True)
 TestTrading = Trading.TestCase
