@@ -143,7 +143,7 @@ def test_nothing_is_applied_that_the_server_would_drop() -> None:
 def test_the_hash_covers_everything_but_itself() -> None:
     first, second = manifests()["Service"], manifests(logLevel="DEBUG")["Service"]
     assert first["metadata"]["annotations"][HASH_ANNOTATION] == second["metadata"]["annotations"][HASH_ANNOTATION]
-    deployments = [manifests(**spec)["Deployment"] for spec in ({}, {"logLevel": "DEBUG"})]
+    deployments = [manifests(Mode.SIMULATION, **spec)["Deployment"] for spec in ({}, {"logLevel": "DEBUG"})]
     assert len({d["metadata"]["annotations"][HASH_ANNOTATION] for d in deployments}) == 2
 
 

@@ -83,6 +83,26 @@ def test_a_longer_atomic_list_is_drift() -> None:
     assert needs_apply(MANIFESTS["Role"], live)
 
 
+@pytest.mark.parametrize(
+    ("kind", "path"),
+    [
+        ("Service", ("spec", "selector")),
+        ("NetworkPolicy", ("spec", "podSelector", "matchLabels")),
+        ("NetworkPolicy", ("spec", "egress", 0)),
+        ("PodDisruptionBudget", ("spec", "selector", "matchLabels")),
+        ("Role", ("rules", 0)),
+        ("RoleBinding", ("subjects", 0)),
+    ],
+)
+def test_an_addition_to_what_is_one_value_is_drift(kind: str, path: tuple[Any, ...]) -> None:
+    live = live_of(kind)
+    target: Any = live
+    for part in path:
+        target = target[part]
+    target["x"] = ["y"]
+    assert needs_apply(MANIFESTS[kind], live)
+
+
 def test_live_needs_an_approval_that_nobody_can_give_yet() -> None:
     live = bot(mode="live", exchange={"credentialsSecretRef": {"name": "k"}})
     decision = effective_mode(live.spec)

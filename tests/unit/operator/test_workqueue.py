@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tradingbot_operator.runtime.metrics import Metrics
 from tradingbot_operator.runtime.workqueue import Priority, QueueClosedError, WorkQueue
 
 if TYPE_CHECKING:
@@ -239,3 +240,16 @@ async def test_no_key_is_ever_lost_or_worked_on_twice_at_once(steps: list[tuple[
         left.add(taken)
         queue.done(taken)
     assert {key for key, count in owed.items() if count} <= left
+
+
+async def test_the_measured_depth_is_what_waits() -> None:
+    metrics = Metrics()
+    queue: WorkQueue[str] = WorkQueue(hooks=metrics.queue("q"))
+    depths = []
+    queue.add("a")
+    queue.add("b")
+    for _ in range(2):
+        depths.append(metrics.registry.get_sample_value("workqueue_depth", {"name": "q"}))
+        queue.done(await take(queue))
+    depths.append(metrics.registry.get_sample_value("workqueue_depth", {"name": "q"}))
+    assert depths == [2, 1, 0]

@@ -29,6 +29,21 @@ _KEYED: Final[dict[str, dict[str, tuple[str, ...]]]] = {
     "Service": _COMMON | {"ports": ("port", "protocol")},
 }
 
+# Maps and lists that are one value to the API server, whoever changes a part of them owns all of it: a label more in a
+# Service's selector takes the bot away from it, a rule more in a Role gives the bot rights.
+_EXACT: Final = {
+    "selector",
+    "podSelector",
+    "nodeSelector",
+    "roleRef",
+    "rules",
+    "subjects",
+    "ingress",
+    "egress",
+    "tolerations",
+    "data",
+}
+
 
 def needs_apply(desired: Mapping[str, Any], live: Mapping[str, Any] | None) -> bool:
     """Return whether a desired manifest (with its hash annotation) must be applied over the live object."""
@@ -45,7 +60,10 @@ def is_subset(desired: Any, live: Any, *, keyed: Mapping[str, tuple[str, ...]], 
     if isinstance(desired, dict):
         if not isinstance(live, dict):
             return not desired and live is None
-        return all(is_subset(value, live.get(key), keyed=keyed, field=key) for key, value in desired.items())
+        return all(
+            _is_same(value, live.get(key)) if key in _EXACT else is_subset(value, live.get(key), keyed=keyed, field=key)
+            for key, value in desired.items()
+        )
     if isinstance(desired, list | tuple):
         return _list_is_subset(desired, live, keyed=keyed, field=field)
     if desired is None or desired == "":
@@ -70,3 +88,14 @@ def _list_is_subset(
 def _identity(item: Mapping[str, Any], keys: tuple[str, ...]) -> tuple[Any, ...]:
     defaults = {"protocol": "TCP"}
     return tuple(item.get(key, defaults.get(key)) for key in keys)
+
+
+def _is_same(desired: Any, live: Any) -> bool:
+    """Return whether two values are the same, where empty is the same as absent."""
+    if isinstance(desired, dict) and isinstance(live, dict):
+        return all(_is_same(desired.get(key), live.get(key)) for key in desired.keys() | live.keys())
+    if isinstance(desired, list) and isinstance(live, list):
+        return len(desired) == len(live) and all(_is_same(*pair) for pair in zip(desired, live, strict=True))
+    if desired in (None, "", {}, []) or live in (None, "", {}, []):
+        return desired in (None, "", {}, []) and live in (None, "", {}, [])
+    return bool(desired == live) and isinstance(desired, bool) == isinstance(live, bool)

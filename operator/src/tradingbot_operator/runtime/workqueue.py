@@ -176,8 +176,9 @@ class WorkQueue(Generic[K]):
                 raise
         now = self._clock()
         key = self._next(now)
+        waited = now - self._since.pop(key)
         self._hooks.depth(len(self))
-        self._hooks.waited(now - self._since.pop(key))
+        self._hooks.waited(waited)
         self._active[key] = _Active(now)
         return key
 

@@ -1,0 +1,56 @@
+"""A namespace for each test, and operators in it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+import yaml
+from tests.api.crd.server import Server, install_crd
+from tests.api.operator.harness import ROOT, Namespace, OperatorProcess
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    StartOperator = Callable[..., OperatorProcess]
+
+
+@pytest.fixture(scope="session")
+def api_server(kubeconfig: Path) -> Iterator[Server]:
+    """Connect to the server, with the CRDs of this checkout."""
+    with Server(kubeconfig) as server:
+        for path in sorted((ROOT / "crds").glob("*.yaml")):
+            install_crd(server, yaml.safe_load(path.read_text(encoding="utf-8")))
+        yield server
+
+
+@pytest.fixture
+def namespace(api_server: Server, kubeconfig: Path) -> Iterator[Namespace]:
+    """Make a namespace of the test's own; it is removed in the background."""
+    made = Namespace(api_server, kubeconfig)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def start_operator(namespace: Namespace, tmp_path: Path) -> Iterator[StartOperator]:
+    """Start operators with the documented rights; all of them are stopped in the end."""
+    started: list[OperatorProcess] = []
+    account = namespace.account()
+
+    def start(**settings: str) -> OperatorProcess:
+        operator = OperatorProcess(namespace, account, tmp_path / f"operator-{len(started)}.log", **settings)
+        started.append(operator)
+        return operator
+
+    yield start
+    for operator in started:
+        operator.kill()
+    account.unlink()
+
+
+@pytest.fixture
+def operator(start_operator: StartOperator) -> OperatorProcess:
+    """Start one operator."""
+    return start_operator()
