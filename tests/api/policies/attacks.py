@@ -40,6 +40,7 @@ OTHER_DIGEST = "this digest is not what is to be approved now"
 TRAVELS = "may not travel with a change"
 CREATED_APPROVED = "cannot be created with its approval"
 UNSIGNED = "signs for it"
+KEPT_REQUESTER = "keeps its spec.requestedBy"
 FORGED_REQUESTER = "names somebody else"
 ANOTHER_STOP = "names another stop"
 NOT_LATCHED = "not latched yet"
@@ -58,6 +59,8 @@ class Attack:
     """What is sent to the API server; it must be refused, and the victim must stay as it is."""
     says: str
     """Part of the answer: that it was refused is not enough, it must have been for this reason."""
+    also_refused: bool = False
+    """The policy requester refuses it too, and the server tells only one of the two: tried without that one as well."""
 
 
 def patch(who: str, change: Manifest) -> Callable[[World, str], Any]:
@@ -289,7 +292,7 @@ def unsigned(part: str, **change: Any) -> Attack:
 
 def together(part: str, **change: Any) -> Attack:
     """Bob approves, and changes what he approves in the same write; only he knows what he looked at."""
-    return Attack(f"approve-together-with-{part}", ASKING, approving("bob", **change), TRAVELS)
+    return Attack(f"approve-together-with-{part}", ASKING, approving("bob", **change), TRAVELS, also_refused=True)
 
 
 APPROVALS = (
@@ -321,10 +324,18 @@ APPROVALS = (
     Attack("approver-signs-with-an-account-of-the-system", ASKING, approving("bob", by="system:admin"), NOT_YOURS),
     Attack("approve-ones-own-request", asking_self, approving("dave"), OWN_REQUEST),
     Attack(
-        "approve-ones-own-request-under-another-name", asking_self, approving("dave", requestedBy="alice"), OWN_REQUEST
+        "approve-ones-own-request-under-another-name",
+        asking_self,
+        approving("dave", requestedBy="alice"),
+        OWN_REQUEST,
+        also_refused=True,
     ),
     Attack(
-        "approve-ones-own-request-and-drop-the-requester", asking_self, approving("dave", requestedBy=None), OWN_REQUEST
+        "approve-ones-own-request-and-drop-the-requester",
+        asking_self,
+        approving("dave", requestedBy=None),
+        OWN_REQUEST,
+        also_refused=True,
     ),
     Attack("approve-and-become-the-requester", ASKING, approving("bob", requestedBy="bob"), OWN_REQUEST),
     Attack(
@@ -335,6 +346,7 @@ APPROVALS = (
         SIMULATING,
         approving("dave", mode="live", requestedBy="alice"),
         TRAVELS,
+        also_refused=True,
     ),
     Attack(
         "serviceaccount-with-the-verb-approves",
@@ -425,7 +437,13 @@ APPROVALS = (
     together("database", database={"secretRef": {"name": "another"}}),
     together("promotion", promotion=None),
     together("requester", requestedBy="erin"),
-    Attack("approve-together-with-going-live", asked_in_simulation, approving("bob", mode="live"), TRAVELS),
+    Attack(
+        "approve-together-with-going-live",
+        asked_in_simulation,
+        approving("bob", mode="live"),
+        TRAVELS,
+        also_refused=True,
+    ),
 )
 
 
@@ -446,9 +464,7 @@ REQUESTS = (
     Attack("approver-changes-what-another-signed-for", APPROVED, spec("dave", risk={"maxDrawdown": 0.9}), UNSIGNED),
     Attack("go-live-unsigned", SIMULATING, spec("mallory", mode="live"), UNSIGNED),
     Attack("go-live-again-on-anothers-signature", asked_in_simulation, spec("mallory", mode="live"), UNSIGNED),
-    Attack(
-        "remove-the-requester-of-a-live-bot", APPROVED, spec("mallory", requestedBy=None), "keeps its spec.requestedBy"
-    ),
+    Attack("remove-the-requester-of-a-live-bot", APPROVED, spec("mallory", requestedBy=None), KEPT_REQUESTER),
     Attack("serviceaccount-signs-as-a-person", APPROVED, spec("gitops", image="x", requestedBy="alice"), UNSIGNED),
     Attack(
         "person-signs-as-a-serviceaccount",

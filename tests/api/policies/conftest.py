@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import subprocess
 import sys
@@ -121,6 +122,16 @@ def create_people(server: Server, rendered: list[Manifest], namespace: str, othe
         install(server, manifest)
 
 
+def binding_for(policies: list[Manifest], policy: str, namespace: str) -> Manifest:
+    found = next(
+        m for m in policies if m["kind"].endswith("Binding") and m["spec"]["policyName"].endswith(f".{policy}")
+    )
+    binding = copy.deepcopy(found)
+    binding["metadata"]["name"] += ".alone"
+    binding["spec"]["matchResources"]["namespaceSelector"]["matchExpressions"][0]["values"] = [namespace]
+    return binding
+
+
 def store_what_no_policy_would_let_in(world: World) -> None:
     """Bots from before: live, unsigned, approved by nobody who may, resumed with any id, their status empty."""
     for number in range(8):
@@ -158,6 +169,7 @@ def world(kubeconfig: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
             return name
 
         trading, other, system = namespace("policies-"), namespace("policies-other-"), namespace("policies-system-")
+        alone = namespace("policies-alone-")
         settings = (
             f"watchNamespaces={json.dumps([trading, other])}",
             f"policies.neverApprove={json.dumps(NEVER_APPROVE)}",
@@ -166,11 +178,18 @@ def world(kubeconfig: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         rendered = render(system, *settings)
         account = next(m["metadata"]["name"] for m in rendered if m["kind"] == "ServiceAccount")
         policies = [m for m in rendered if m["kind"].startswith("ValidatingAdmissionPolicy")]
+        policies.append(binding_for(policies, "approval", alone))
         try:
             for manifest in rendered:
                 if manifest not in policies:
                     install(server, manifest)
-            create_people(server, rendered, trading, other, account)
+            for where in (trading, alone):
+                create_people(server, rendered, where, other, account)
+            status = role(alone, "status", ["patch"], ["tradingbots/status"])
+            bound = bind(alone, "status", kind="Role")
+            bound["subjects"] = [{"kind": "ServiceAccount", "name": account, "namespace": system}]
+            install(server, status)
+            install(server, bound)
 
             def connect(name: str, where: str = trading) -> Server:
                 return opened.enter_context(connect_by_token(server, Path(kubeconfig), folder, where, name))
@@ -180,6 +199,7 @@ def world(kubeconfig: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
                 namespace=trading,
                 other=other,
                 system=system,
+                alone=alone,
                 operator=connect(account, system),
                 accounts={"namesake": connect(account)} | {name: connect(name) for name in ACCOUNTS},
             )
@@ -190,13 +210,13 @@ def world(kubeconfig: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
             wait_until_in_force(world)
             yield world
         finally:
-            for manifest in (*reversed(policies), *rendered):
+            for manifest in (*reversed(policies), *(m for m in rendered if m not in policies)):
                 try:
                     server.request("DELETE", place(manifest))
                 except Refused as gone:
                     if gone.code != 404:
                         raise
-            for name in (trading, other, system):
+            for name in (trading, other, system, alone):
                 server.request("DELETE", f"/api/v1/namespaces/{name}")
 
 
@@ -211,7 +231,7 @@ def wait_until_in_force(world: World) -> None:
     }
     for policy, spec in wrong.items():
 
-        def answer(policy: str = policy, spec: Manifest = spec) -> bool:
+        def answer(policy: str = policy, spec: Any = spec) -> bool:
             patch = "application/merge-patch+json"
             return refused(lambda: world.server.request("PATCH", once, {"spec": spec}, patch), f".{policy}'")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import itertools
 import time
 from dataclasses import dataclass, field
@@ -72,12 +73,17 @@ class World:
     namespace: str
     other: str
     system: str
+    alone: str
+    """A namespace in which no policy but approval is in force, for what two policies refuse."""
     operator: Server
     accounts: dict[str, Server]
     """Real ServiceAccounts with real tokens: gitops, ci (may edit), wildcard (every verb), approving (may approve)."""
     legacy: list[str] = field(default_factory=list)
     """Bots that were stored before the policies were, with everything wrong that the policies look for."""
     serial: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
+
+    def with_the_policy_approval_only(self) -> World:
+        return dataclasses.replace(self, namespace=self.alone)
 
     # --- who ---------------------------------------------------------------------------------------------------
 
