@@ -122,20 +122,35 @@ class Control:
             _log.info("the latch of the emergency stop is durable", stop_id=row.stop_id, outcome=row.outcome)
 
     def adopt(self, rows: list[LatchRow]) -> None:
-        """Take over the restrictions that the database holds. They never loosen what is held here."""
+        """Take over the restrictions that the database holds, whoever wrote them. Nothing is loosened."""
         for row in rows:
             if row.source == EMERGENCY:
-                ours, self.stop = self.stop, row
-                self.board.stop = StopRecord(row.stop_id, row.origin, row.reason, row.close_positions)
-                self.board.hold(EMERGENCY, State.KILLED, row.reason, latched=True)
-                if ours is not None and ours.close_positions and not row.close_positions:
-                    self.board.emergency(StopRecord(ours.stop_id, ours.origin, ours.reason, close_positions=True))
-                    self.stop = msgspec.structs.replace(row, close_positions=True)
-                self._durable = self.stop is row
+                self._adopt_stop(row)
+            elif self.runner is not None:
+                now = self.runner.engine.state.now
+                self.runner.step(events.Hold(now, row.source, row.state, row.reason, latched=True))
             else:
                 self.board.hold(row.source, row.state, row.reason, latched=True)
         if self.stop is not None and not self._durable:
             self._keep_writing()
+
+    def _adopt_stop(self, row: LatchRow) -> None:
+        """Take over the emergency stop of the database: it is the older one, so its id counts."""
+        ours = self.stop
+        if ours is not None and ours.stop_id == row.stop_id and ours.close_positions >= row.close_positions:
+            return
+        close = row.close_positions or (ours is not None and ours.close_positions)
+        # The board keeps the first record that it is given; the one of the database takes its place.
+        self.board.stop = None
+        self.stop = msgspec.structs.replace(row, close_positions=close)
+        self._durable = close == row.close_positions
+        if self.runner is not None:
+            now = self.runner.engine.state.now
+            self.runner.step(events.EmergencyStop(now, row.stop_id, row.origin, row.reason, close))
+            self._spawn(self.runner.cancel_now())
+        else:
+            self.board.emergency(StopRecord(row.stop_id, row.origin, row.reason, close))
+        _log.error("emergency stop found in the database", stop_id=row.stop_id, since=row.since, reason=row.reason)
         self.announce()
 
     # -- looking ---------------------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tradingbot.ports.clock import Clock
-    from tradingbot.ports.store import Lease, Store
+    from tradingbot.ports.store import LatchRow, Lease, Store
 
 RENEW_SECONDS = 4.0
 MARGIN_SECONDS = 3.0
@@ -22,7 +22,7 @@ _log = logs.get(__name__)
 
 
 class LeaseKeeper:
-    """Keeps one lease. `lost` and `back` are told when the database stops and starts to answer."""
+    """Keeps one lease, and tells when the database does not answer."""
 
     def __init__(self, store: Store, holder: str, lease: Lease, asked: float, clock: Clock) -> None:
         self.store, self.holder, self.epoch, self.clock = store, holder, lease.epoch, clock
@@ -40,16 +40,17 @@ class LeaseKeeper:
         await self.store.renew(self.holder, self.epoch)
         self._until = asked + self._seconds
 
-    async def keep(self, lost: Callable[[str], None], back: Callable[[], None]) -> None:
-        """Renew for ever; ends with `FencedError` alone."""
+    async def keep(self, lost: Callable[[str], None], back: Callable[[list[LatchRow]], None]) -> None:
+        """Renew for ever; ends with `FencedError` alone. What others latched meanwhile is handed to `back`."""
         while True:
             try:
                 await self.renew()
+                latches = await self.store.latches()
             except UnavailableError as error:
                 lost(str(error))
                 await asyncio.sleep(1.0)
                 continue
-            back()
+            back(latches)
             await asyncio.sleep(RENEW_SECONDS)
 
     async def release(self) -> None:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from tradingbot.core.snapshot import EngineState
     from tradingbot.domain.market import Candle
     from tradingbot.ports.feed import Feed
-    from tradingbot.ports.store import Loaded
+    from tradingbot.ports.store import LatchRow, Loaded
     from tradingbot.ports.venue import SimulatedVenue
     from tradingbot.risk.latch import Board
     from tradingbot.runtime.control import Control
@@ -144,9 +144,11 @@ class Session:
         else:
             self._unavailable(cause)
 
-    def _back(self) -> None:
-        if self.control.runner is not None:
-            self.control.runner.wake.set()
+    def _back(self, latches: list[LatchRow]) -> None:
+        self.control.adopt(latches)
+        runner = self.control.runner
+        if runner is not None and runner.lost:
+            runner.wake.set()
 
     async def _load_and_loop(self, keeper: LeaseKeeper) -> None:
         loaded = await self.store.load()

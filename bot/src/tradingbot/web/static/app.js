@@ -17,11 +17,12 @@ function put(id, text, className) {
 function show(now) {
   document.title = `${now.state} · ${now.bot}`;
   put("bot", now.bot);
+  document.body.classList.toggle("single", now.strategy.symbols.length === 1);
   put("what", `${now.strategy.name} · ${now.strategy.symbols.join(", ")} · ${now.strategy.timeframe}`);
   put("state", now.state);
   $("state").dataset.state = now.state;
   put("role", now.role);
-  put("mode", now.mode);
+  put("mode", now.speed === "1" ? now.mode : `${now.mode} ×${now.speed}`);
   reasons(now);
   const problem = now.problem ? ` · not ready: ${now.problem}` : " · ready";
   put("health", `v${now.version} · up ${ago(now.uptime)} · database ${now.database_connected ? "connected" : "lost"}${problem}`);
@@ -59,7 +60,7 @@ function account(now, all) {
   const [symbol, price] = Object.entries(now.prices)[0] || ["", null];
   put("price", amount(price));
   put("symbol", symbol || "Market");
-  put("clock", `${moment(now.market_time)}${all.speed === "1" ? "" : ` ×${all.speed}`}`);
+  put("clock", moment(now.market_time));
   chart.add(Date.parse(now.market_time) / 1000, Number(now.equity));
   chart.draw();
 }
@@ -67,7 +68,7 @@ function account(now, all) {
 function positions(list) {
   put("npositions", list.length ? String(list.length) : "");
   const rows = list.map((p) => [
-    p.symbol,
+    cell(p.symbol, "symbol"),
     cell(p.direction, "tag", p.direction === "long" ? "good" : "bad"),
     quantity(p.quantity),
     amount(p.average_price),
@@ -76,46 +77,46 @@ function positions(list) {
     amount(p.stop_loss),
     amount(p.take_profit),
   ]);
-  const columns = [["Symbol"], ["Side"], ["Quantity", "num"], ["Entry", "num"], ["Value", "num"], ["P&L", "num"], ["Stop", "num"], ["Target", "num"]];
+  const columns = [["Symbol", "symbol"], ["Side"], ["Quantity", "num"], ["Entry", "num"], ["Value", "num"], ["P&L", "num"], ["Stop", "num"], ["Target", "num"]];
   fill($("positions"), columns, rows, "Nothing is held.");
 }
 
 function orders(list) {
   put("norders", list.length ? String(list.length) : "");
   const rows = list.map((o) => [
-    o.symbol,
+    cell(o.symbol, "symbol"),
     cell(o.role, "tag"),
     cell(o.side, "tag", o.side === "buy" ? "good" : "bad"),
     quantity(o.quantity),
     amount(o.stop_price ?? o.limit_price),
     o.state.toLowerCase(),
   ]);
-  fill($("orders"), [["Symbol"], ["Role"], ["Side"], ["Quantity", "num"], ["Price", "num"], ["State"]], rows, "No order is waiting.");
+  fill($("orders"), [["Symbol", "symbol"], ["Role"], ["Side"], ["Quantity", "num"], ["Price", "num"], ["State"]], rows, "No order is waiting.");
 }
 
 function trades(list) {
   const rows = list.map((t) => [
     short(t.executed_at),
-    t.symbol,
+    cell(t.symbol, "symbol"),
     cell(t.side, "tag", t.side === "buy" ? "good" : "bad"),
     cell(t.role, "tag"),
     quantity(t.quantity),
     amount(t.price),
     t.realized === "0" ? "" : cell(signed(t.realized), "", tone(t.realized)),
   ]);
-  const columns = [["Market time"], ["Symbol"], ["Side"], ["Role"], ["Quantity", "num"], ["Price", "num"], ["P&L", "num"]];
+  const columns = [["Market time"], ["Symbol", "symbol"], ["Side"], ["Role"], ["Quantity", "num"], ["Price", "num"], ["P&L", "num"]];
   fill($("trades"), columns, rows, "No trade yet.");
 }
 
 function decisions(list) {
   const rows = list.map((d) => [
     short(d.decided_at),
-    d.symbol,
+    cell(d.symbol, "symbol"),
     cell(`${d.action} ${d.side}`, "tag"),
     cell(d.approved ? "approved" : d.code, "", d.approved ? "good" : "bad"),
     cell(d.approved ? d.reason : `${d.reason}: ${d.meaning}`, "text"),
   ]);
-  fill($("decisions"), [["Market time"], ["Symbol"], ["What"], ["Answer"], ["Why"]], rows, "The strategy has not proposed anything yet.");
+  fill($("decisions"), [["Market time"], ["Symbol", "symbol"], ["What"], ["Answer"], ["Why"]], rows, "The strategy has not proposed anything yet.");
 }
 
 async function get(path) {
