@@ -1,0 +1,248 @@
+"""`status`, `logs`, `positions`, the parser and completion."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+import yaml
+from tests.unit.plugin.fakes import DIGEST, FakeApi, Person, bot, condition, forbidden, latched
+
+from tradingbot_operator.api.conditions import Reason
+from tradingbot_operator.kube.errors import KubeError, NotFoundError, UnavailableError
+from tradingbot_operator.plugin import completion
+from tradingbot_operator.plugin.advice import next_steps
+from tradingbot_operator.plugin.errors import EXPLANATIONS, ExitCode, explain
+from tradingbot_operator.plugin.main import main
+from tradingbot_operator.plugin.picture import take
+from tradingbot_operator.plugin.render import detail, table
+from tradingbot_operator.plugin.text import plain
+
+NOW = datetime(2026, 11, 21, 9, 5, tzinfo=UTC)
+LIGHT = """
+import sys
+from tradingbot_operator.plugin.main import main
+try:
+    main(["--help"])
+except SystemExit:
+    pass
+heavy = {"kopf", "kubernetes", "pydantic", "aiohttp", "yaml", "asyncio"} & set(sys.modules)
+assert not heavy, heavy
+"""
+
+
+def test_a_table_of_all_bots() -> None:
+    api = FakeApi.of(bot("b"), bot("a", status=latched()), bot("c", "other"))
+    result = Person(api)("status")
+    lines = result.out.splitlines()
+    assert lines[0].split() == ["NAME", "MODE", "STATE", "READY", "REASON", "POSITIONS", "STOP", "AGE"]
+    assert lines[1].split() == ["a", "simulation", "KILLED", "False", "EmergencyStopped", "1", "1f0c2a9b-2", "1h5m"]
+    assert lines[2].split() == ["b", "simulation", "ACTIVE", "True", "Trading", "1", "-", "1h5m"]
+    assert "1 bot waiting for somebody: a" in result.out
+    everywhere = Person(api)("status", "-A", "-o", "wide").out
+    assert everywhere.split()[0] == "NAMESPACE"
+    assert "registry.example.org/bot:1" in everywhere
+    assert "other" in everywhere
+
+
+def test_no_bots() -> None:
+    result = Person(FakeApi.of())("status")
+    assert (result.code, result.out) == (ExitCode.OK, "")
+    assert "No TradingBots in namespace trading" in result.err
+    assert json.loads(Person(FakeApi.of())("status", "-o", "json").out) == {"items": []}
+
+
+def test_one_bot_in_detail() -> None:
+    result = Person(FakeApi.of(bot(status=latched("RESIDUAL"))))("status", "btc")
+    for shown in (
+        "TradingBot trading/btc",
+        "Emergency stop 1f0c2a9b-2 is latched",
+        "2026-11-21T09:00:00Z (5m ago)",
+        "RESIDUAL",
+        "look at the exchange yourself",
+        "kubectl tradingbot stop btc -n trading --close-positions",
+        "kubectl tradingbot resume btc -n trading --reason",
+    ):
+        assert shown in result.out
+    assert "\x1b" not in result.out
+
+
+def test_a_healthy_bot_needs_nobody() -> None:
+    result = Person(FakeApi.of(bot()))("status", "tradingbot/btc")
+    assert "Nothing to do." in result.out
+    assert next_steps(take(bot()), NOW) == []
+
+
+def test_machines_get_the_same_facts() -> None:
+    api = FakeApi.of(bot(status=latched()))
+    one = json.loads(Person(api)("status", "btc", "-o", "json").out)
+    assert one["stop"]["id"] == "1f0c2a9b-2"
+    assert one["openOrders"] == 2
+    assert one["conditions"][0]["type"] == "Ready"
+    assert one["nextSteps"]
+    many = yaml.safe_load(Person(api)("status", "-o", "yaml").out)
+    assert many["items"][0] == one
+
+
+@pytest.mark.parametrize("reason", list(Reason), ids=lambda reason: reason.value)
+def test_every_reason_can_be_shown(reason: Reason) -> None:
+    conditions = [condition("Ready", "False", reason.value), condition("Suspended", "True", reason.value)]
+    picture = take(bot(status={"conditions": conditions}))
+    assert reason.value in detail(picture, NOW, colour=True)
+    assert reason.value in table([picture], NOW, namespaces=False, wide=True, colour=True)
+    assert all("{" not in step.replace('{"spec', "").replace('{"trading', "") for step in next_steps(picture, NOW))
+
+
+@pytest.mark.parametrize(
+    "obj",
+    [
+        {},
+        {"metadata": {"name": "a", "namespace": "b"}},
+        {"metadata": {"name": "a"}, "spec": None, "status": None},
+        {"metadata": {"name": "a"}, "spec": {"emergencyStop": 7}, "status": {"conditions": [1, {}], "positions": "x"}},
+        {"metadata": {"name": "a"}, "status": {"emergencyStop": {"id": 7, "outcome": "x"}, "approval": []}},
+    ],
+)
+def test_an_object_of_which_nothing_is_as_expected_can_be_shown(obj: dict[str, Any]) -> None:
+    assert detail(take(obj), NOW, colour=False)
+
+
+def test_text_of_others_cannot_act_on_the_terminal() -> None:
+    nasty = "\x1b[2J\x1b[31mall is well\r\u202e\nhidden"
+    obj = bot(status={"conditions": [condition("Ready", "True", nasty, nasty)]})
+    shown = Person(FakeApi.of(obj))("status", "btc").out
+    assert "\x1b" not in shown
+    assert "\u202e" not in shown
+    assert "\r" not in shown
+    assert plain(nasty).count("\n") == 0
+
+
+def test_approval_is_explained() -> None:
+    approval = {"digest": DIGEST, "approvedBy": "bob", "expiresAt": "2026-11-21T10:00:00Z"}
+    live: dict[str, Any] = {"mode": "live", "requestedBy": "alice"}
+    status = {"approval": {"requiredDigest": DIGEST}}
+
+    def verdict(**change: Any) -> str:
+        return Person(FakeApi.of(bot(status=status, **{**live, **change})))("status", "btc").out
+
+    assert "valid" in verdict(approval=approval)
+    assert "(in 55m)" in verdict(approval=approval)
+    assert "nobody has approved" in verdict()
+    assert "the approval has expired" in verdict(approval=approval | {"expiresAt": "2026-11-21T09:00:00Z"})
+    assert "changed after the approval" in verdict(approval=approval | {"digest": "sha256:0"})
+    assert "the same person" in verdict(approval=approval, requestedBy="bob")
+    assert "A second person (not alice)" in verdict()
+
+
+def test_names_and_selectors_exclude_each_other() -> None:
+    assert Person(FakeApi.of(bot()))("status", "btc", "-l", "a=b").code == ExitCode.USAGE
+    assert Person(FakeApi.of(bot()))("status", "btc", "-A").code == ExitCode.USAGE
+
+
+def test_watching_shows_each_change_once_and_survives_the_server() -> None:
+    later = bot(status=latched())
+    api = FakeApi.of(bot(), events=[("MODIFIED", bot()), ("MODIFIED", later), ("DELETED", later)])
+    api.errors["watch"] = [KubeError("too old", code=410), UnavailableError("gone away", code=503)]
+    person = Person(api)
+    with pytest.raises(KeyboardInterrupt):
+        person("status", "btc", "-w")
+    assert person.slept == [2.0]
+    assert person.out.getvalue().count("TradingBot trading/btc") == 2
+    assert "gone away; trying again" in person.err.getvalue()
+
+
+def test_logs_of_all_pods() -> None:
+    pods = [
+        {"metadata": {"name": name, "creationTimestamp": f"2026-11-21T0{hour}:00:00Z"}}
+        for name, hour in (("new", 9), ("old", 8))
+    ]
+    api = FakeApi.of(bot(), pod_list=pods, logs={"new": ["n1", "n2"], "old": ["o1"]})
+    assert Person(api)("logs", "btc").out == "[old] o1\n[new] n1\n[new] n2\n"
+    assert Person(api)("logs", "btc", "--pod", "new", "--since", "10m", "--tail", "5").out == "n1\nn2\n"
+    assert (api.log_options[-1].since_seconds, api.log_options[-1].tail) == (600, 5)
+    followed = Person(api)("logs", "btc", "-f").out.splitlines()
+    assert sorted(followed) == ["[new] n1", "[new] n2", "[old] o1"]
+    assert Person(FakeApi.of(bot()))("logs", "btc").code == ExitCode.NOT_FOUND
+    assert Person(api)("logs", "btc", "--since", "x").code == ExitCode.USAGE
+
+
+def test_positions() -> None:
+    path = "/api/v1/bot/positions"
+    positions = [
+        {"quantity": "0.5", "symbol": "BTC/USD", "entry_price": "50000", "orders": [1]},
+        {"quantity": "2", "symbol": "ETH/USD", "entry_price": None},
+    ]
+    for answer in (positions, {"positions": positions}):
+        result = Person(FakeApi.of(bot(), answers={path: answer}))("positions", "btc")
+        assert result.out.splitlines()[0].split() == ["SYMBOL", "QUANTITY", "ENTRY-PRICE"]
+        assert result.out.splitlines()[1].split() == ["BTC/USD", "0.5", "50000"]
+        assert result.out.splitlines()[2].split() == ["ETH/USD", "2", "-"]
+    assert "no open positions" in Person(FakeApi.of(bot(), answers={path: {"positions": []}}))("positions", "btc").out
+    raw = Person(FakeApi.of(bot(), answers={path: positions}))("positions", "btc", "-o", "json").out
+    assert json.loads(raw) == positions
+    silent = Person(FakeApi.of(bot()))("positions", "btc")
+    assert (silent.code, "Open positions by its last status: 1" in silent.err) == (ExitCode.FAILED, True)
+    denied = Person(FakeApi.of(bot(), errors={"ask": [forbidden("get", "services/proxy", "")]}))("positions", "btc")
+    assert denied.code == ExitCode.FORBIDDEN
+    assert "--verb=get --resource=services/proxy -n trading" in denied.err
+
+
+# --- command line ------------------------------------------------------------------------------------------------
+
+
+def test_errors_say_what_is_wrong_and_what_to_do() -> None:
+    unknown = explain(NotFoundError("the answer was 404: 404 page not found", code=404))
+    assert "does not know TradingBots" in str(unknown)
+    assert unknown.code == ExitCode.NOT_FOUND
+    assert explain(UnavailableError("down")).code == ExitCode.FAILED
+
+
+def test_help_documents_exit_codes_and_is_there_at_once(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        main(["stop", "--help"])
+    assert end.value.code == 0
+    shown = capsys.readouterr().out
+    for code, text in EXPLANATIONS.items():
+        assert f"  {code.value}  {text}" in shown
+    started = time.perf_counter()
+    done = subprocess.run([sys.executable, "-c", LIGHT], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert time.perf_counter() - started < 5, "0.05 s on an idle machine; tests run on busy ones"
+
+
+@pytest.mark.parametrize("words", [["fly"], ["stop", "--dry-run=client"], ["resume", "btc"], ["approve"], []])
+def test_usage(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        main(words)
+    assert end.value.code == ExitCode.USAGE
+    assert "usage: kubectl tradingbot" in capsys.readouterr().err
+
+
+def test_an_unknown_cluster_is_an_error_with_a_hint(capsys: pytest.CaptureFixture[str], tmp_path: Any) -> None:
+    assert main(["status", "--kubeconfig", str(tmp_path / "none")]) == ExitCode.FAILED
+    assert "--kubeconfig or --context" in capsys.readouterr().err
+    assert main(["status", "--as-group", "x"]) == ExitCode.USAGE
+
+
+def test_completion(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr("tradingbot_operator.plugin.main.connect", lambda args: FakeApi.of(bot("aaa"), bot("abc")))
+    assert completion.candidates(["st"]) == [
+        "status\twhat bots do, why, and what to do next",
+        "stop\tstop trading at once, and wait until it is confirmed",
+    ]
+    assert completion.candidates(["stop", "a"]) == ["aaa", "abc"]
+    assert completion.candidates(["stop", "aaa", ""]) == ["abc"]
+    assert completion.candidates(["stop", "--dry-run", ""]) == ["none", "server"]
+    assert completion.candidates(["status", "-n", ""]) == ["trading"]
+    assert completion.candidates(["status", "--watc"])[0].startswith("--watch\t")
+    assert completion.candidates(["completion", ""]) == list(completion._SCRIPTS)
+    assert main(["__complete", "stop", "ab"]) == 0
+    assert capsys.readouterr().out == "abc\n:4\n"
+    for shell in completion._SCRIPTS:
+        assert main(["completion", shell]) == 0
+        assert "kubectl-tradingbot __complete" in capsys.readouterr().out
