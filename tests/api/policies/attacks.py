@@ -35,6 +35,7 @@ NO_VERB_RESUME = "needs the verb resume"
 NOT_YOURS = "must be the one who writes it"
 OWN_REQUEST = "you asked for this yourself"
 NOT_A_PERSON = "approved by a person"
+NOT_RESUMED_BY_A_PERSON = "resumed by a person"
 NEVER = "policies.neverApprove"
 OTHER_DIGEST = "this digest is not what is to be approved now"
 TRAVELS = "may not travel with a change"
@@ -524,7 +525,8 @@ RESUMES = (
     Attack("resumer-of-another-bot-resumes", STOPPED, resume("frank", "stop-2"), NO_VERB_RESUME),
     Attack("resumer-of-another-namespace-resumes", STOPPED, resume("oscar", "stop-2"), RBAC_SAYS_NO),
     Attack("denied-user-with-every-verb-resumes", STOPPED, resume("robot", "stop-2"), NEVER),
-    Attack("serviceaccount-that-edits-resumes", STOPPED, resume("gitops", "stop-2"), NO_VERB_RESUME),
+    Attack("serviceaccount-that-edits-resumes", STOPPED, resume("gitops", "stop-2"), NOT_RESUMED_BY_A_PERSON),
+    Attack("serviceaccount-with-every-verb-resumes", STOPPED, resume("wildcard", "stop-2"), NOT_RESUMED_BY_A_PERSON),
     Attack(
         "rewrite-why-it-was-resumed",
         resumed,

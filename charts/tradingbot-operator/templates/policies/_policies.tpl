@@ -91,3 +91,8 @@ a test compares the two), without the mode.
 {{- define "tradingbot-operator.policies.mayVerb" -}}
 authorizer.group('tradingbots.dev').resource('tradingbots').namespace(request.namespace).name(request.name).check('{{ . }}').allowed()
 {{- end -}}
+
+{{/* ServiceAccounts and other accounts of the system are not people, whatever verbs they have ("*" is all of them). */}}
+{{- define "tradingbot-operator.policies.isPerson" -}}
+!request.userInfo.username.startsWith('system:') && !request.userInfo.?groups.orValue([]).exists(group, group == 'system:serviceaccounts')
+{{- end -}}
