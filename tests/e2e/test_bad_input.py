@@ -20,7 +20,7 @@ def with_strategy(example: dict[str, Any], **changes: Any) -> dict[str, Any]:
 def assert_trades_on(tools: Tools, bot: Bot, pod: str) -> None:
     """The pod that ran before runs, and its market time and its ledger go on."""
     assert pod in bot.running_pods()
-    ticks = f"select max(at) from simulation.equity where bot = 'trading/{bot.name}'"
+    ticks = f"select max(at) from simulation.equity where bot = '{bot.key}'"
     database = Database(tools)
     before = database.value(ticks)
     eventually(lambda: database.value(ticks), lambda now: now > before, what="the ledger goes on", seconds=60)

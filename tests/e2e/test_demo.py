@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tests.support.bots import Bot, Database, eventually
+from tests.support.bots import Bot, Bots, Database, eventually
 
 from tradingbot_cluster.demo import demo
 
@@ -43,11 +43,11 @@ def test_a_second_run_changes_nothing_and_ends_the_same(tools: Tools, demo_bot: 
     assert (demo_bot.object()["metadata"]["generation"], sorted(demo_bot.running_pods())) == before
 
 
-def test_a_pod_that_is_deleted_trades_on_where_it_was(tools: Tools, example: dict[str, object], bots: object) -> None:
-    bot = bots.apply(example, "restarted")  # type: ignore[attr-defined]
+def test_a_pod_that_is_deleted_trades_on_where_it_was(tools: Tools, example: dict[str, object], bots: Bots) -> None:
+    bot = bots.apply(example, "restarted")
     bot.wait_for_condition("Ready", "True", "Trading", seconds=180)
     database = Database(tools)
-    count = "select count(*) from simulation.trades where bot = 'trading/restarted'"
+    count = f"select count(*) from simulation.trades where bot = '{bot.key}'"
     eventually(lambda: int(database.value(count)), what="a first trade", seconds=180)
     first_pods = bot.running_pods()
     bot.kubectl("delete", "pods", "--selector", bot.selector, "--force", "--grace-period=0", timeout=120)
@@ -55,7 +55,7 @@ def test_a_pod_that_is_deleted_trades_on_where_it_was(tools: Tools, example: dic
     traded = int(database.value(count))
     eventually(lambda: int(database.value(count)), lambda now: now > traded, what="another trade", seconds=180)
     doubled = database.value(
-        "select count(*) from (select client_id from simulation.orders where bot = 'trading/restarted' "
+        f"select count(*) from (select client_id from simulation.orders where bot = '{bot.key}' "
         "group by client_id having count(*) > 1) as doubled"
     )
     assert doubled == "0"

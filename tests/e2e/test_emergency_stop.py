@@ -29,7 +29,7 @@ def state(bot: Bot) -> str:
 
 
 def intents(tools: Tools, bot: Bot) -> int:
-    return int(Database(tools).value(f"select count(*) from simulation.intents where bot = 'trading/{bot.name}'"))
+    return int(Database(tools).value(f"select count(*) from simulation.intents where bot = '{bot.key}'"))
 
 
 def assert_stopped_for_good(tools: Tools, bot: Bot) -> None:
@@ -39,9 +39,11 @@ def assert_stopped_for_good(tools: Tools, bot: Bot) -> None:
         lambda: bot.status().get("state"), lambda seen: seen == "KILLED", what="the status says KILLED", seconds=60
     )
     before = intents(tools, bot)
-    candles = bot.api("/api/v1/bot/status")["market_time"]
+    candles = bot.api("/api/v1/bot/status")["account"]["market_time"]
     eventually(
-        lambda: bot.api("/api/v1/bot/status")["market_time"], lambda now: now > candles, what="market time goes on"
+        lambda: bot.api("/api/v1/bot/status")["account"]["market_time"],
+        lambda now: now > candles,
+        what="market time goes on",
     )
     assert intents(tools, bot) == before
 
@@ -57,9 +59,7 @@ def test_the_stop_is_latched_in_bot_status_and_database(tools: Tools, bot: Bot) 
     assert stop is not None
     assert stop["id"] == bot.api("/api/v1/status")["stop"]["id"]
     assert (
-        Database(tools).value(
-            f"select count(*) from simulation.latches where bot = 'trading/{bot.name}' and stop_id <> ''"
-        )
+        Database(tools).value(f"select count(*) from simulation.latches where bot = '{bot.key}' and stop_id <> ''")
         == "1"
     )
     bot.wait_for_condition("Suspended", "True", "EmergencyStopped")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import copy
 import json
+import secrets
 import time
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
@@ -89,6 +90,8 @@ class Bot:
         self.tools = tools
         self.namespace = namespace
         self.name = name
+        self.key = f"{namespace}/{name}"
+        """How the database names it."""
         self.children = f"tradingbot-{name}"
         self.selector = f"tradingbots.dev/bot={name}"
 
@@ -147,8 +150,12 @@ class Bots:
         self._made: list[Bot] = []
 
     def apply(self, example: Mapping[str, Any], name: str, **spec: Any) -> Bot:
-        """Apply the example under another name, with other fields of the spec."""
+        """Apply the example under a new name that begins with `name`, with other fields of the spec.
+
+        The name is new each time: a stop outlives its object, so a name that was stopped once stays stopped.
+        """
         manifest = copy.deepcopy(dict(example))
+        name = f"{name}-{secrets.token_hex(3)}"
         manifest["metadata"] = {"name": name, "namespace": NAMESPACE}
         manifest["spec"] = {**manifest["spec"], **spec}
         bot = Bot(self.tools, NAMESPACE, name)
