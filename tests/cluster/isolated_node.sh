@@ -1,6 +1,6 @@
 #!/bin/bash
 # Brings a whole node up twice, in the namespaces that the test gives it, runs pods on it, and sees that nothing is left:
-# once after an orderly life, once after a kill -9 of every component. Its last line is "clean".
+# after an orderly life, after a kill -9 of every component, and after what a reboot leaves. Its last line is "clean".
 # usage: isolated_node.sh PYTHON STATE_DIRECTORY
 set -euo pipefail
 python=$1 state=$2
@@ -21,7 +21,7 @@ apiVersion: v1
 kind: Pod
 metadata: {name: $1, labels: {app: $1}}
 spec:
-  restartPolicy: Never
+  restartPolicy: OnFailure
   securityContext: {runAsNonRoot: true, runAsUser: $2, fsGroup: $2, seccompProfile: {type: RuntimeDefault}}
   containers:
     - name: main
@@ -90,10 +90,14 @@ use() {
     [[ $(kubectl exec web -- id -u) == 1000 ]] || fail "exec"
 }
 
+# The data of a deep checkout lie elsewhere: the kubelet's sockets need short paths.
+mounts() { awk -v state="$state/" -v key="/tradingbot-operator/$key/" 'index($2, state) == 1 || index($2, key) { print $2 }' /proc/mounts; }
+
 clean() {
     [[ $(facts) == "$before" ]] || fail "the machine is not as before: $(diff <(echo "$before") <(facts))"
     [[ ! -e $state ]] || fail "$(ls -A "$state") is left in $state"
-    ! grep -q "$state" /proc/mounts || fail "mounts are left: $(grep "$state" /proc/mounts)"
+    [[ ! -e /var/lib/tradingbot-operator/$key ]] || fail "/var/lib/tradingbot-operator/$key is left"
+    [[ -z $(mounts) ]] || fail "mounts are left: $(mounts)"
     [[ -z $(find /sys/fs/cgroup -maxdepth 3 -name "tradingbot-$key") ]] || fail "control groups are left"
     [[ -z $(ls /run/containerd/s 2>/dev/null) ]] || fail "sockets of shims are left"
     for process in /proc/[0-9]*; do
@@ -121,6 +125,23 @@ cluster up >&2
 kubectl wait --for=condition=Ready pod/web --timeout=60s >&2
 [[ $(kubectl exec web -- id -u) == 1000 ]] || fail "exec after the crash"
 kill_all
+cluster down >&2
+clean
+
+say "a reboot: nothing of the machine's memory is left, the disk is"
+cluster up >&2
+use
+kill_all
+while read -r pid; do kill -9 "$pid" 2>/dev/null || true; done < <(cat $(find /sys/fs/cgroup/*/"tradingbot-$key" -name cgroup.procs) | sort -u)
+sleep 1
+find /sys/fs/cgroup/*/"tradingbot-$key" -depth -type d -exec rmdir {} +
+mounts | sort -ru | xargs umount --lazy
+rm -rf /run/*
+ip -brief link | awk '/^tbot-/ {sub("@.*", "", $1); print $1}' | xargs -n1 ip link delete
+for table in filter nat mangle; do iptables -t $table -F; iptables -t $table -X; done
+cluster up >&2
+kubectl wait --for=condition=Ready pod/web --timeout=90s >&2
+[[ $(kubectl exec web -- cat /data/file) == x ]] || fail "the volume after the reboot"
 cluster down >&2
 clean
 echo clean

@@ -15,7 +15,7 @@ from rich.table import Table
 
 from tradingbot_cluster import binaries, provider
 from tradingbot_cluster.console import console, note, output
-from tradingbot_cluster.errors import EXIT_OK, ClusterError
+from tradingbot_cluster.errors import EXIT_FAILED, EXIT_OK, ClusterError
 from tradingbot_cluster.interface import UpOptions
 from tradingbot_cluster.paths import DEFAULT_INSTANCE, Layout
 
@@ -68,6 +68,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ClusterError as failed:
         console.print(f"error: {failed}", style="red", markup=False)
         return failed.exit_code
+    except OSError as failed:
+        console.print(f"error: {failed}", style="red", markup=False)
+        return EXIT_FAILED
     except KeyboardInterrupt:
         note("interrupted: the same command goes on from here")
         return 130

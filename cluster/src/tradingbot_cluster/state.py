@@ -54,7 +54,10 @@ def save(layout: Layout, state: State) -> None:
 def load(layout: Layout) -> State | None:
     """Return the record of the instance, None when there is no instance."""
     for directory in (layout.state, layout.run):
-        loaded = read_json(directory / FILE)
+        try:
+            loaded = read_json(directory / FILE)
+        except PermissionError as theirs:
+            raise ClusterError(f"the cluster {layout.instance!r} was made by another user: use sudo") from theirs
         if loaded is not None:
             return _from_json(loaded, directory / FILE)
     return None

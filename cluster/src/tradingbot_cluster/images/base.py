@@ -53,6 +53,9 @@ def root_filesystem() -> Path:
             require(IMAGES)
             with step(f"base image: Debian {SUITE} with Python {PYTHON}") as running:
                 _make(archive, running)
+                for older in archive.parent.glob(f"base-{SUITE}-*.tar"):
+                    if older != archive:
+                        older.unlink()
                 running.result(f"{archive.stat().st_size / 1e6:.0f} MB")
     return archive
 

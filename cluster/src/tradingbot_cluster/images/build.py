@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from tradingbot_cluster.local.node import Node
 
-KEPT_ARCHIVES: Final = 3
+KEPT_ARCHIVES: Final = 2
 
 
 def archive_of(source: ImageSource, tag: str) -> Path:
@@ -77,6 +77,7 @@ def build(source: ImageSource, tag: str) -> Path:
             running.update("saving")
             builder.save(name, archive)
             running.result(binaries.file_size(archive))
+        builder.limit()
         _prune(source)
     return archive
 

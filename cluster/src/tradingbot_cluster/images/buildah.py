@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 # Not mounted where they are: packages write into the image's own /etc/ssl/certs.
 CERTIFICATES: Final = Path("/etc/ssl/certs/ca-certificates.crt")
+LARGEST_STORAGE_KIB: Final = 6 * 1024 * 1024
 CERTIFICATES_IN_BUILD: Final = "/run/build/ca-certificates.crt"
 PIP_CONFIGURATION: Final = (Path("/etc/pip.conf"), Path("~/.pip/pip.conf"), Path("~/.config/pip/pip.conf"))
 _PIP_SETTINGS: Final = ("index-url", "extra-index-url", "trusted-host", "timeout", "default-timeout", "retries")
@@ -105,13 +106,11 @@ class Buildah:
         finally:
             partial.unlink(missing_ok=True)
 
-    def configuration(self, reference: str) -> dict[str, object]:
-        """Return an image's configuration, as it is run."""
-        done = self._run("inspect", "--type=image", reference)
-        if done.returncode != 0:
-            raise ClusterError(f"there is no image {reference}")
-        loaded: dict[str, object] = json.loads(done.stdout)["Docker"]["config"]
-        return loaded
+    def limit(self) -> None:
+        """Forget all images and layers when they have become too many: what is needed is in the archives."""
+        used = subprocess.run(["du", "-sk", str(self._storage)], capture_output=True, text=True, check=False)
+        if used.returncode == 0 and int(used.stdout.split()[0]) > LARGEST_STORAGE_KIB:
+            self._run("rmi", "--all", "--force")
 
     def _global(self) -> list[str]:
         if not self._driver:

@@ -119,11 +119,13 @@ class Node:
             with step(f"stop {name}"):
                 stop_recorded(instance.record(name))
         with step("stop containerd and the pods") as running:
+            sockets = runtime.shim_sockets(instance)
             killed = cgroups.kill(instance.cgroup)
             stop_recorded(instance.record("containerd"))
             killed += cgroups.kill(instance.cgroup)  # what it started in between
             running.result(f"{killed} processes")
-            runtime.remove_shim_sockets(instance)
+            for socket in sockets:
+                socket.unlink(missing_ok=True)
         with step("mounts, control group and network"):
             runtime.unmount_all([instance.layout.data, instance.layout.run])
             cgroups.remove(instance.cgroup)

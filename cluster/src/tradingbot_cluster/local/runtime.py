@@ -113,13 +113,11 @@ def docker_archive(reference: str, name: str, content: bytes) -> bytes:
     return archive.getvalue()
 
 
-def remove_shim_sockets(instance: Instance) -> None:
-    """Remove the sockets of killed shims, which lie in a directory that all containerds of a machine share."""
+def shim_sockets(instance: Instance) -> list[Path]:
+    """Return the sockets of the containers' shims, which lie in a directory that all containerds of a machine share."""
     bundles = instance.layout.run / "containerd" / "state" / "io.containerd.runtime.v2.task" / "k8s.io"
-    for record in bundles.glob("*/address"):
-        address = record.read_text().strip().removeprefix("unix://")
-        if address.startswith("/run/containerd/s/"):
-            Path(address).unlink(missing_ok=True)
+    addresses = [record.read_text().strip().removeprefix("unix://") for record in bundles.glob("*/address")]
+    return [Path(address) for address in addresses if address.startswith("/run/containerd/s/")]
 
 
 def mounts_below(mountinfo: str, directories: list[Path]) -> list[str]:
