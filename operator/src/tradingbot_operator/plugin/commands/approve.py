@@ -25,7 +25,8 @@ LOOK_SECONDS: Final = 0.5
 def run(context: Context) -> ExitCode:
     """Show, ask the person at the terminal, write."""
     args, terminal = context.args, context.terminal
-    expires = _expiry(args.expires, terminal.now())
+    now = terminal.now()
+    expires = _expiry(args.expires, now)
     obj = _settled(context)
     picture = take(obj)
     digest = _digest(picture, args.digest)
@@ -35,7 +36,7 @@ def run(context: Context) -> ExitCode:
         raise explain(error) from None
     _four_eyes(picture, user)
     terminal.note(_what(context, obj, picture, digest))
-    until = f"{stamp(expires)} (for {span(expires - terminal.now())})"
+    until = f"{stamp(expires)} (for {span(expires - now)})"
     terminal.note(f"\nApproved by {user} until {until}. Any change of the above ends it earlier.")
     if terminal.interactive and not args.yes and args.dry_run != "server" and not terminal.agree("Approve this?"):
         terminal.note("Nothing was approved.")

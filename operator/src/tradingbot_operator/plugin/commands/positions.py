@@ -14,7 +14,17 @@ if TYPE_CHECKING:
     from tradingbot_operator.plugin.context import Context
 
 PATH: Final = "/api/v1/bot/positions"
-FIRST: Final = ("symbol", "side", "quantity", "amount", "entry_price", "average_price", "price", "mark_price", "value")
+FIRST: Final = (
+    "symbol",
+    "direction",
+    "side",
+    "quantity",
+    "average_price",
+    "entry_price",
+    "price",
+    "value",
+    "unrealized",
+)
 
 
 def run(context: Context) -> ExitCode:
@@ -35,17 +45,17 @@ def run(context: Context) -> ExitCode:
     if args.output in {"json", "yaml"}:
         terminal.say(dump(answer, args.output))
         return ExitCode.OK
-    positions = read(answer)
-    if not positions:
-        terminal.say(f"{picture.key} has no open positions.")
-        return ExitCode.OK
-    terminal.say(tabulate(positions))
+    positions, orders = read(answer, "positions"), read(answer, "orders")
+    terminal.say(tabulate(positions) if positions else f"{picture.key} has no open positions.")
+    if orders:
+        terminal.say("\nOpen orders\n" + tabulate(orders))
     return ExitCode.OK
 
 
-def read(answer: Any) -> list[dict[str, Any]]:
-    """Return the positions of an answer: a list, or an object that holds one."""
-    found = answer.get("positions", answer.get("items")) if isinstance(answer, dict) else answer
+def read(answer: Any, part: str) -> list[dict[str, Any]]:
+    """Return positions or orders of an answer. An older bot answers with the list of positions alone."""
+    alone = answer if part == "positions" else []
+    found = answer.get(part) if isinstance(answer, dict) else alone
     return [entry for entry in found if isinstance(entry, dict)] if isinstance(found, list) else []
 
 

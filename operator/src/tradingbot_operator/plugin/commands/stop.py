@@ -72,7 +72,7 @@ def _stop(context: Context, namespace: str, name: str) -> StopResult:
     except KubeError as error:
         problem = explain(error, namespace=namespace, name=name)
         message = f"{problem}\n{problem.hint}".strip()
-        return StopResult(namespace, name, message=f"NOT STOPPED: {message}", exit_code=problem.code)
+        return StopResult(namespace, name, message=message, exit_code=problem.code)
     if dry_run:
         return StopResult(namespace, name, message="would be asked to stop (server dry run): nothing was changed")
     if not args.wait:
@@ -174,8 +174,10 @@ def _word(context: Context, result: StopResult) -> str:
         return paint(result.outcome, "green", on=context.terminal.colour)
     if result.latched:
         return paint(result.outcome or "latched", "yellow", on=context.terminal.colour)
-    waits = context.args.wait and context.args.dry_run != "server"
-    return paint("not confirmed" if waits or not result.asked else "asked", "red", on=context.terminal.colour)
+    if not result.asked:
+        dry = context.args.dry_run == "server" and not result.exit_code
+        return "dry run" if dry else paint("NOT STOPPED", "red", on=context.terminal.colour)
+    return paint("not confirmed" if context.args.wait else "asked", "red", on=context.terminal.colour)
 
 
 def _sentence(context: Context, result: StopResult) -> str:
@@ -190,6 +192,8 @@ def _sentence(context: Context, result: StopResult) -> str:
         head = paint(f"{result.key}: stop {result.stop_id} is latched, but not confirmed", "yellow", on=colour)
         end = f"  Look again: kubectl tradingbot status {result.name} -n {result.namespace}"
         return "\n".join(part for part in (head, detail, end) if part)
-    if context.args.dry_run == "server" or (result.asked and not context.args.wait):
+    if not result.exit_code:
         return f"{result.key} {result.message}"
-    return paint(f"{result.key}: not confirmed", "red", on=colour) + f"\n{detail}"
+    return (
+        paint(f"{result.key}: {'not confirmed' if result.asked else 'NOT STOPPED'}", "red", on=colour) + f"\n{detail}"
+    )
