@@ -224,9 +224,10 @@ class Application:
         self.supervisor.start("session", self.session.run())
         if self.watch is not None:
             self.supervisor.start("watch", self.watch.run())
-        code = await self._until_stopped()
-        await self._stop()
-        return code
+        try:
+            return await self._until_stopped()
+        finally:
+            await self._stop()
 
     async def _until_stopped(self) -> int:
         stopped = asyncio.create_task(self.stopping.wait())

@@ -46,7 +46,7 @@ class Tick(msgspec.Struct, frozen=True, gc=False):
 def timeframe(text: str) -> int:
     """Return the length in microseconds of `1m`, `5m`, `1h`, `1d` or `30s`."""
     number, unit = text[:-1], text[-1:]
-    if unit not in _UNITS or not number.isdigit() or int(number) < 1:
+    if unit not in _UNITS or not (number.isascii() and number.isdigit()) or int(number) < 1:
         raise ValueError(f"a timeframe is a number and one of s, m, h, d, for example 1m or 4h; got {text!r}")
     return int(number) * _UNITS[unit]
 

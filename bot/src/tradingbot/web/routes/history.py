@@ -19,7 +19,7 @@ MOST = 1000
 
 def _limit(request: web.Request, default: int) -> int:
     text = request.query.get("limit", str(default))
-    if not text.isdigit() or not 1 <= int(text) <= MOST:
+    if not (text.isascii() and text.isdigit()) or len(text) > 6 or not 1 <= int(text) <= MOST:
         raise Problem(400, "BadParameter", f"limit is a number from 1 to {MOST}, not {text!r}")
     return int(text)
 
@@ -28,7 +28,7 @@ def _before(request: web.Request) -> int | None:
     text = request.query.get("before")
     if text is None:
         return None
-    if not text.isdigit() or len(text) > 18:
+    if not (text.isascii() and text.isdigit()) or len(text) > 18:
         raise Problem(400, "BadParameter", f"before is the market_ts of a row, not {text!r}")
     return int(text)
 
