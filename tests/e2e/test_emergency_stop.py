@@ -79,12 +79,17 @@ def test_reverting_the_patch_and_restarting_the_pod_do_not_resume(tools: Tools, 
 @pytest.fixture
 def without_operator(tools: Tools) -> Iterator[None]:
     deployment = ("--namespace", "tradingbot-system", "deployment/tradingbot-operator")
-    tools.kubectl("scale", "--replicas=0", *deployment)
-    tools.kubectl("wait", "--for=delete", "pod", "--namespace", "tradingbot-system", "--selector",
-                  "app.kubernetes.io/name=tradingbot-operator", "--timeout=60s", timeout=70)  # fmt: skip
-    yield
-    tools.kubectl("scale", "--replicas=1", *deployment)
-    tools.kubectl("rollout", "status", *deployment, "--timeout=120s", timeout=130)
+    try:
+        tools.kubectl("scale", "--replicas=0", *deployment)
+        eventually(
+            lambda: tools.get(*deployment)["status"].get("replicas", 0),
+            lambda running: running == 0,
+            what="the operator's pod is gone",
+        )
+        yield
+    finally:
+        tools.kubectl("scale", "--replicas=1", *deployment)
+        tools.kubectl("rollout", "status", *deployment, "--timeout=120s", timeout=130)
 
 
 def test_a_stop_needs_no_operator(tools: Tools, bot: Bot, without_operator: None) -> None:
