@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from importlib import import_module
 from typing import TYPE_CHECKING
@@ -39,6 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return run(args, terminal)
     except KeyboardInterrupt:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
         return ExitCode.OK if getattr(args, "watch", False) or getattr(args, "follow", False) else 130
     except BrokenPipeError:
         # Whoever read us has gone. Python would complain once more while it closes the stream.
