@@ -37,8 +37,6 @@ def render(namespace: str, *settings: str) -> list[Manifest]:
     program = [sys.executable, "-m", "tradingbot_cluster", "program", "helm"]
     helm = subprocess.run(program, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
     command = [helm, "template", "tbo", str(CHART), "--namespace", namespace, "--kube-version", "1.34.0"]
-    # Until every value of the policies is in the chart's own schema.
-    command.append("--skip-schema-validation")
     for setting in settings:
         command += ["--set-json", setting]
     text = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
