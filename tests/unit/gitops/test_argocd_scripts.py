@@ -147,11 +147,28 @@ def test_the_config_map_holds_the_scripts_as_they_are() -> None:
     }
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "gitops").rglob("*.yaml")), ids=lambda path: path.name)
+@pytest.mark.parametrize("path", sorted(ARGOCD.glob("*.yaml")), ids=lambda path: path.name)
 def test_no_example_declares_what_belongs_to_people(path: Path) -> None:
-    """The files of a repository, not the test data, which are live objects."""
-    if "testdata" in path.parts:
-        return
-    for document in yaml.safe_load_all(path.read_text(encoding="utf-8")):
-        spec = (document or {}).get("spec") or {}
-        assert not {"emergencyStop", "resume", "approval"} & set(spec)
+    documents = list(yaml.safe_load_all(path.read_text(encoding="utf-8")))
+    assert documents
+    for document in documents:
+        assert not {"emergencyStop", "resume", "approval"} & set(document.get("spec") or {})
+
+
+def test_the_examples_are_objects_of_the_api_in_waves() -> None:
+    """Operator before schedules before bots, and nothing after the bots: a stopped one would hold it up."""
+    bots = list(yaml.safe_load_all((ARGOCD / "bots.yaml").read_text(encoding="utf-8")))
+    for obj in bots:
+        parse(MODELS[obj["kind"]], obj)
+    waves = {obj["kind"]: int(obj["metadata"]["annotations"]["argocd.argoproj.io/sync-wave"]) for obj in bots}
+    assert waves["BackupSchedule"] < waves["TradingBot"] == max(waves.values())
+    trading = load_all(ARGOCD / "applications.yaml")["trading"]["spec"]
+    (ignored,) = trading["ignoreDifferences"]
+    assert "RespectIgnoreDifferences=true" in trading["syncPolicy"]["syncOptions"]
+    data = yaml.safe_load((ARGOCD / "argocd-cm.yaml").read_text(encoding="utf-8"))["data"]
+    everywhere = yaml.safe_load(data["resource.customizations.ignoreDifferences.tradingbots.dev_TradingBot"])
+    assert ignored["jsonPointers"] == everywhere["jsonPointers"]
+
+
+def load_all(path: Path) -> dict[str, Any]:
+    return {document["metadata"]["name"]: document for document in yaml.safe_load_all(path.read_text(encoding="utf-8"))}
