@@ -1,0 +1,120 @@
+"""The database goes away while the bot trades, and comes back."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import asyncpg
+import pytest
+from tests.component.bot.api_server import UID, ApiServer
+from tests.component.bot.process import BotProcess, audit, until_rows
+from tests.support import postgresql
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+TRADES = "SELECT count(*) FROM simulation.trades"
+
+
+@pytest.fixture
+def own() -> Iterator[postgresql.Server]:
+    """Give a server that a test may stop."""
+    with postgresql.running() as server:
+        yield server
+
+
+@pytest.mark.parametrize("hard", [False, True], ids=["shutdown", "crash"])
+async def test_entries_are_blocked_nothing_is_lost_and_it_goes_on_by_itself(
+    own: postgresql.Server, bots: Callable[..., BotProcess], hard: bool
+) -> None:
+    bot = bots("pod", own.url()).start()
+    await bot.trading()
+    await until_rows(own.url(), TRADES, 3)
+    await asyncio.to_thread(own.stop, hard=hard)
+    status = await bot.until(lambda s: s["state"] == "HALTED" and not s["ready"])
+    assert status["reasons"][0]["source"] == "database"
+    code, ready = await bot.get("/ready")
+    assert code == 503
+    assert "database" in ready["problem"]
+    assert (await bot.get("/live"))[0] == 200
+    assert (await bot.get("/api/v1/trades"))[0] == 503
+    await asyncio.sleep(2)
+    await asyncio.to_thread(own.start)
+    status = await bot.until(lambda s: s["state"] == "ACTIVE" and s["ready"], 40.0)
+    assert status["role"] == "trading"
+    before = await until_rows(own.url(), TRADES, 0)
+    await until_rows(own.url(), TRADES, before + 3)
+    assert bot.end() == 0
+    await audit(own.url())
+
+
+async def test_a_database_that_is_not_there_yet_is_waited_for(
+    own: postgresql.Server, bots: Callable[..., BotProcess]
+) -> None:
+    await asyncio.to_thread(own.stop)
+    bot = bots("pod", own.url()).start()
+    await asyncio.sleep(3)
+    status = await bot.until(lambda s: not s["ready"])
+    assert status["role"] == "standby"
+    assert (await bot.get("/live"))[0] == 200
+    await asyncio.to_thread(own.start)
+    await bot.trading(30.0)
+    assert bot.end() == 0
+
+
+async def test_a_stop_without_a_database_holds_and_is_written_when_it_is_back(
+    own: postgresql.Server, bots: Callable[..., BotProcess]
+) -> None:
+    api = await ApiServer().start()
+    names = {"TRADINGBOT_NAME": "btc", "TRADINGBOT_UID": UID, "POD_NAMESPACE": "test", "KUBERNETES_API_URL": api.url}
+    bot = bots("pod", own.url(), environment=names).start()
+    await bot.trading()
+    await bot.until(lambda s: s["state"] == "ACTIVE")
+    await asyncio.to_thread(own.stop, hard=True)
+    await bot.until(lambda s: s["state"] == "HALTED")
+    await api.edit(emergencyStop={"active": True})
+    await bot.until(lambda s: s["state"] == "KILLED")
+    await asyncio.to_thread(own.start)
+    await until_rows(own.url(), "SELECT count(*) FROM simulation.latches WHERE state = 'KILLED'", 1)
+    bot.kill()
+    await api.edit(emergencyStop={"active": False})
+    bot.start()
+    status = await bot.until(lambda s: s["role"] == "trading" and s["ready"], 40.0)
+    assert status["state"] == "KILLED"
+    assert bot.end() == 0
+    await audit(own.url())
+    await api.stop()
+
+
+async def test_sigterm_without_a_database_ends_in_bounded_time(
+    own: postgresql.Server, bots: Callable[..., BotProcess]
+) -> None:
+    bot = bots("pod", own.url()).start()
+    await bot.trading()
+    await until_rows(own.url(), TRADES, 1)
+    await asyncio.to_thread(own.stop, hard=True)
+    await bot.until(lambda s: s["state"] == "HALTED")
+    begun = asyncio.get_running_loop().time()
+    assert await asyncio.to_thread(bot.end) == 0
+    assert asyncio.get_running_loop().time() - begun < 15
+    await asyncio.to_thread(own.start)
+    bot.start()
+    await bot.trading(30.0)
+    assert bot.end() == 0
+    await audit(own.url())
+
+
+async def test_a_database_that_was_replaced_by_an_empty_one_is_noticed(
+    own: postgresql.Server, bots: Callable[..., BotProcess]
+) -> None:
+    bot = bots("pod", own.url()).start()
+    await bot.trading()
+    connection = await asyncpg.connect(own.url())
+    await connection.execute("DROP SCHEMA simulation, live, tradingbot CASCADE")
+    await connection.close()
+    status = await bot.until(lambda s: s["ready"] and s["epoch"] == 1 and s["role"] == "trading", 40.0)
+    assert status["state"] == "ACTIVE"
+    await until_rows(own.url(), TRADES, 1)
+    assert bot.end() == 0
+    await audit(own.url())

@@ -1,0 +1,268 @@
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+import asyncpg
+import pytest
+from tests.unit.bot.harness import Bot, Scripted, buy, flat
+from tradingbot.domain import effects as fx
+from tradingbot.domain.errors import ConfigurationError
+from tradingbot.domain.states import State
+from tradingbot.ports.store import Batch, FencedError, LatchRow, SchemaError, StoreError, UnavailableError
+from tradingbot.store import migrate
+from tradingbot.store.postgres import PostgresStore
+
+NOW = datetime(2026, 11, 21, 9, 0, tzinfo=UTC)
+
+
+def store(url: str, bot: str = "test/bot", schema: str = "simulation") -> PostgresStore:
+    return PostgresStore(url, bot, schema, pool_size=1, max_overflow=2)
+
+
+def batch(seq: int, robot: Bot | None = None, **changes: Any) -> Batch:
+    """Make a batch, of everything that a bot did if one is given."""
+    values: dict[str, Any] = {"seq": seq, "market_ts": seq, "cursor": {"BTC/USD": seq}, "engine": b"e", "venue": b"v"}
+    if robot is not None:
+        state = robot.engine.state
+        values |= {
+            "intents": [effect.approved.item for effect in robot.of(fx.Submit)],
+            "orders": dict(state.orders),
+            "trades": robot.trades,
+            "positions": dict(state.book.positions),
+            "posts": robot.of(fx.Post),
+            "decisions": robot.decisions,
+            "equity": [effect.point for effect in robot.of(fx.Marked)],
+        }
+    return Batch(**{**values, **changes})
+
+
+def traded() -> Bot:
+    return Bot(lambda: Scripted({1: buy(990, 1040)})).show(flat(0, 1000.0), flat(1, 1000.0))
+
+
+async def test_migrations_make_both_schemas_and_do_nothing_the_second_time(database: str) -> None:
+    connection = await asyncpg.connect(database)
+    assert await migrate.migrate(connection) == 2 * len(migrate.available())
+    assert await migrate.migrate(connection) == 0
+    for schema, other in (("simulation", "live"), ("live", "simulation")):
+        insert = f"INSERT INTO {schema}.lease (bot, mode, epoch, holder, acquired_at, expires_at) VALUES ('b', $1, 1, '', now(), now())"
+        with pytest.raises(asyncpg.CheckViolationError):
+            await connection.execute(insert, other)
+        await connection.execute(insert, schema)
+    await connection.close()
+
+
+async def test_two_that_migrate_at_once_do_it_once(database: str) -> None:
+    stores = [store(database, f"test/bot{n}") for n in range(4)]
+    await asyncio.gather(*(one.open() for one in stores))
+    for one in stores:
+        await one.close()
+
+
+async def test_a_migration_that_was_edited_is_refused(database: str) -> None:
+    connection = await asyncpg.connect(database)
+    await migrate.migrate(connection)
+    first, *rest = migrate.available()
+    with pytest.raises(SchemaError, match="must never be edited"):
+        await migrate.migrate(connection, [first._replace(sha256="0" * 64), *rest])
+    await connection.close()
+
+
+async def test_a_database_of_a_newer_version_is_refused(database: str) -> None:
+    connection = await asyncpg.connect(database)
+    await migrate.migrate(connection)
+    await connection.execute(
+        "INSERT INTO tradingbot.migrations (schema, number, name, sha256) VALUES ('simulation', 99, 'x', 'y')"
+    )
+    await connection.close()
+    with pytest.raises(SchemaError, match="run the newer version of the bot"):
+        await store(database).open()
+
+
+async def test_what_is_committed_is_read_back_to_the_digit(database: str) -> None:
+    one, robot = store(database), traded()
+    assert await one.load() is None
+    lease = await one.acquire("a")
+    assert lease is not None
+    await one.commit(batch(1, robot), lease.epoch)
+    loaded = await one.load()
+    assert loaded is not None
+    state = robot.engine.state
+    assert loaded.balances == state.book.balances
+    assert loaded.positions == {"BTC/USD": state.book.positions["BTC/USD"].quantity}
+    assert loaded.open_orders == {o.intent.client_id: o.state.value for o in robot.engine.desk.live()}
+    assert (loaded.seq, loaded.cursor, loaded.engine, loaded.venue) == (1, {"BTC/USD": 1}, b"e", b"v")
+    (trade,) = await one.rows("trades", 10)
+    assert trade["price"] == robot.trades[0].price
+    assert trade["fee"] == robot.trades[0].fee
+    assert len(await one.rows("orders", 10)) == 3
+    (decision,) = await one.rows("decisions", 10)
+    assert decision["approved"]
+    await one.close()
+
+
+async def test_the_same_batch_twice_is_written_once(database: str) -> None:
+    one, robot = store(database), traded()
+    lease = await one.acquire("a")
+    assert lease is not None
+    for _ in range(3):
+        await one.commit(batch(1, robot), lease.epoch)
+    assert len(await one.rows("trades", 10)) == 1
+    await one.commit(batch(2), lease.epoch)
+    await one.commit(batch(2), lease.epoch)
+    await one.close()
+
+
+async def test_a_history_with_a_gap_is_refused(database: str) -> None:
+    one = store(database)
+    lease = await one.acquire("a")
+    assert lease is not None
+    await one.commit(batch(1), lease.epoch)
+    for seq in (3, 7):
+        with pytest.raises(StoreError, match="the history has a gap"):
+            await one.commit(batch(seq), lease.epoch)
+    loaded = await one.load()
+    assert loaded is not None
+    assert loaded.seq == 1
+    await one.close()
+
+
+async def test_the_intent_of_the_one_that_was_fenced_is_refused_in_the_transaction(database: str) -> None:
+    old, new = store(database), store(database)
+    first = await old.acquire("a")
+    assert first is not None
+    await old.commit(batch(1), first.epoch)
+    assert await new.acquire("b") is None
+    await old.release("a", first.epoch)
+    second = await new.acquire("b")
+    assert second is not None
+    assert second.epoch == first.epoch + 1
+    robot = traded()
+    with pytest.raises(FencedError):
+        await old.commit(batch(2, robot), first.epoch)
+    with pytest.raises(FencedError):
+        await old.commit(batch(2), first.epoch)
+    with pytest.raises(FencedError):
+        await old.renew("a", first.epoch)
+    assert await new.rows("trades", 10) == []
+    assert await new.rows("orders", 10) == []
+    await new.commit(batch(2, robot), second.epoch)
+    assert len(await new.rows("trades", 10)) == 1
+    await old.release("a", first.epoch)
+    await new.renew("b", second.epoch)
+    await old.close()
+    await new.close()
+
+
+async def test_a_take_over_waits_for_the_commit_that_is_under_way(database: str) -> None:
+    """The commit holds the lease row: whoever takes over sees it whole, or it sees that it lost."""
+    one = store(database)
+    lease = await one.acquire("a")
+    assert lease is not None
+    await one.commit(batch(1), lease.epoch)
+    taker = await asyncpg.connect(database)
+    await taker.execute("UPDATE simulation.lease SET expires_at = now() - interval '1 second'")
+    transaction = taker.transaction()
+    await transaction.start()
+    await taker.execute("UPDATE simulation.lease SET epoch = epoch + 1, holder = 'b'")
+    waiting = asyncio.create_task(one.commit(batch(2, traded()), lease.epoch))
+    await asyncio.sleep(0.3)
+    assert not waiting.done()
+    await transaction.commit()
+    with pytest.raises(FencedError):
+        await waiting
+    assert await one.rows("trades", 10) == []
+    await taker.close()
+    await one.close()
+
+
+async def test_an_expired_lease_goes_to_whoever_asks_first(database: str) -> None:
+    stores = [store(database) for _ in range(5)]
+    first = await stores[0].acquire("first")
+    assert first is not None
+    connection = await asyncpg.connect(database)
+    await connection.execute("UPDATE simulation.lease SET expires_at = now() - interval '1 second'")
+    won = await asyncio.gather(*(one.acquire(f"pod{n}") for n, one in enumerate(stores)))
+    assert [lease.epoch for lease in won if lease is not None] == [first.epoch + 1]
+    await connection.close()
+    for one in stores:
+        await one.close()
+
+
+def latch(**changes: Any) -> LatchRow:
+    values: dict[str, Any] = {
+        "source": "emergency_stop",
+        "state": State.KILLED,
+        "reason": "fire",
+        "since": NOW,
+        "stop_id": "1f0c2a9b-7",
+        "origin": "spec",
+    }
+    return LatchRow(**{**values, **changes})
+
+
+async def test_the_first_latch_stays_and_only_its_outcome_is_brought_up_to_date(database: str) -> None:
+    one = store(database)
+    await one.write_latch(latch())
+    await one.write_latch(latch(stop_id="later-9", reason="other", outcome={"state": "CANCELLED"}))
+    await one.write_latch(latch(close_positions=True))
+    assert await one.latches() == [latch(close_positions=True, outcome={"state": "CANCELLED"})]
+    await one.write_latch(latch(source="drawdown", state=State.HALTED, stop_id="", origin=""))
+    assert [row.source for row in await one.latches()] == ["drawdown", "emergency_stop"]
+    assert await store(database, "test/other").latches() == []
+    await one.close()
+
+
+async def test_a_latch_needs_no_lease(database: str) -> None:
+    holder, other = store(database), store(database)
+    assert await holder.acquire("a") is not None
+    await other.write_latch(latch())
+    assert len(await holder.latches()) == 1
+    await holder.close()
+    await other.close()
+
+
+async def test_simulation_and_live_share_nothing(database: str) -> None:
+    sim, live = store(database), store(database, schema="live")
+    leases = [await sim.acquire("a"), await live.acquire("a")]
+    assert [lease.epoch for lease in leases if lease] == [1, 1]
+    await sim.commit(batch(1, traded()), 1)
+    await sim.write_latch(latch())
+    assert await live.load() is None
+    assert await live.rows("trades", 10) == []
+    assert await live.latches() == []
+    await sim.close()
+    await live.close()
+
+
+async def test_no_answer_is_unavailable_and_says_no_password(database: str) -> None:
+    url = database.replace("127.0.0.1", "127.0.0.1").rsplit(":", 1)[0] + ":1/none"
+    with pytest.raises(UnavailableError) as error:
+        await store(url).ping()
+    assert "private" not in str(error.value)
+    with pytest.raises(UnavailableError):
+        await store(database.replace("private", "wrong")).ping()
+    with pytest.raises(UnavailableError):
+        await store(database.rsplit("/", 1)[0] + "/missing").ping()
+    with pytest.raises(ConfigurationError):
+        await store("postgres//x").ping()
+
+
+async def test_a_commit_is_one_round_trip_and_fast(database: str) -> None:
+    """Not a benchmark: that an order is durable within milliseconds at all."""
+    one = store(database)
+    lease = await one.acquire("a")
+    assert lease is not None
+    await one.commit(batch(1), lease.epoch)
+    loop = asyncio.get_running_loop()
+    took = []
+    for seq in range(2, 60):
+        begun = loop.time()
+        await one.commit(batch(seq, engine=b"x" * 15_000, venue=b"y" * 6_000), lease.epoch)
+        took.append(loop.time() - begun)
+    assert sorted(took)[len(took) // 2] < 0.05
+    assert Decimal(1) == 1
+    await one.close()
