@@ -12,6 +12,7 @@ import yaml
 from tests.api.crd.server import ROOT, Refused
 from tests.api.plugin.conftest import minimal, program
 from tests.support.gitops_actors import ACTORS, MERGE, Actor, Client, Manifest, helm_3_that_changes, live, path_of
+from tests.unit.gitops import argo
 
 from tradingbot_operator.plugin.api import FIELD_MANAGER
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.api
 
+SCRIPTS = ROOT / "gitops" / "argocd" / "resource_customizations" / "tradingbots.dev" / "TradingBot" / "actions"
 DOCS = ROOT / "docs" / "gitops.md"
 BEGIN, END = "<!-- facts: begin, written by tests/api/plugin/test_gitops_actors.py -->", "<!-- facts: end -->"
 OMITS: dict[str, Any] = {}
@@ -135,6 +137,34 @@ def watched(server: Server, file: Manifest, version: str) -> list[Manifest]:
     connection.request("GET", f"{path_of(file, name=False)}?{query}", headers=server._headers)
     lines = connection.getresponse().read().splitlines()
     return [json.loads(line)["object"] for line in lines]
+
+
+@pytest.mark.parametrize(
+    ("action", "field", "value"),
+    [
+        ("stop", "emergencyStop", {"active": True, "closePositions": False, "reason": "Stopped from Argo CD."}),
+        ("pause", "trading", "Paused"),
+        ("resume", "resume", {"stopId": "1f0c2a9b-2", "reason": "the cause is gone"}),
+    ],
+)
+def test_the_api_server_takes_what_an_action_of_argo_cd_writes(
+    server: Server, namespace: str, action: str, field: str, value: Any
+) -> None:
+    file = minimal(namespace, f"action-{action}")
+    ACTORS["Argo CD, self-heal"].create(server, file)
+    if action == "resume":
+        stop(server, file, "argocd-server")
+        status = {"emergencyStop": {"id": "1f0c2a9b-2", "since": "2026-11-21T09:00:00Z"}}
+        server.request("PATCH", f"{path_of(file)}/status", {"status": status}, MERGE)
+    lua = (SCRIPTS / action / "action.lua").read_text(encoding="utf-8")
+    before = live(server, file)
+    parameters = {"stopId": "1f0c2a9b-2", "reason": "the cause is gone"}
+    patch = argo.merge_patch(before, argo.act(lua, before, parameters))
+    server.request("PATCH", f"{path_of(file)}?fieldManager=argocd-server", patch, MERGE)
+    ACTORS["Argo CD, self-heal"].reconcile(server, file)
+    spec = live(server, file)["spec"]
+    assert spec[field] == value
+    assert is_stopped(server, file) == (action == "stop")
 
 
 # --- the actors and the real programs ----------------------------------------------------------------------------

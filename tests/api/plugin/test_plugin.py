@@ -76,6 +76,24 @@ def grant(server: Server, namespace: str, user: str, *verbs: str, resource: str 
         manifest = {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": kind, "metadata": {"name": name}, **body}
         where = f"{RBAC}/namespaces/{namespace}/{kind.lower()}s/{name}?fieldManager=tests&force=true"
         server.request("PATCH", where, manifest, APPLY)
+    wait_until_allowed(server, namespace, user, verbs[0], group, resource)
+
+
+def wait_until_allowed(
+    server: Server, namespace: str, user: str, verb: str, group: str = "tradingbots.dev", resource: str = "tradingbots"
+) -> None:
+    """The authorizer hears of a new role a moment later."""
+    attributes = {"namespace": namespace, "verb": verb, "group": group, "resource": resource}
+    review = {
+        "apiVersion": "authorization.k8s.io/v1",
+        "kind": "SubjectAccessReview",
+        "spec": {"user": user, "resourceAttributes": attributes},
+    }
+    for _ in range(200):
+        if server.request("POST", "/apis/authorization.k8s.io/v1/subjectaccessreviews", review)["status"]["allowed"]:
+            return
+        time.sleep(0.05)
+    raise TimeoutError(f"{user} may still not {verb} {resource}")
 
 
 class Operator:
@@ -170,7 +188,7 @@ def test_what_the_hint_says_is_a_command_that_works(
         for line in lines:
             command = [program("kubectl"), "--kubeconfig", str(kubeconfig), *line.split()[1:]]
             subprocess.run(command, check=True, capture_output=True)
-        time.sleep(0.5)
+        wait_until_allowed(server, namespace, "hal", verb)
     assert main(words) == ExitCode.OK
     assert main(["status", "hinted", *words[3:]]) == ExitCode.OK
 
@@ -343,6 +361,9 @@ def bind(server: Server, namespace: str, role: str, user: str) -> None:
     }
     place = f"{RBAC}/namespaces/{namespace}/rolebindings/{name}?fieldManager=tests&force=true"
     server.request("PATCH", place, manifest, APPLY)
+    wait_until_allowed(
+        server, namespace, user, {"tradingbot-approver": "approve", "tradingbot-resumer": "resume"}[role]
+    )
 
 
 def test_resume_under_the_policies(server: Server, policed: str, kubeconfig: Path, plugin: Plugin) -> None:
@@ -357,7 +378,6 @@ def test_resume_under_the_policies(server: Server, policed: str, kubeconfig: Pat
         assert "kubectl create rolebinding tradingbot-resumer --clusterrole=tradingbot-resumer" in err
         assert server.request("GET", path(policed, "guarded"))["spec"]["emergencyStop"]["active"] is True
         bind(server, policed, "tradingbot-resumer", "rita")
-        time.sleep(0.5)
         code, out, err = plugin(*words, user="rita", where=policed)
         assert code == ExitCode.OK, err
         assert "the stop is lifted" in out
@@ -368,7 +388,6 @@ def test_approve_under_the_policies(server: Server, policed: str, kubeconfig: Pa
     grant(server, policed, "alice", "get", "patch")
     grant(server, policed, "eve", "get", "patch")
     bind(server, policed, "tradingbot-approver", "bob")
-    time.sleep(0.5)
     as_alice = Cluster.connect(Connection(kubeconfig=str(kubeconfig), namespace=policed, as_user="alice"))
     exchange = {"name": "binance", "credentialsSecretRef": {"name": "account"}}
     asked = as_alice.patch(
