@@ -7,7 +7,6 @@ import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from tradingbot_cluster.binaries import program
 from tradingbot_cluster.errors import ClusterError
 from tradingbot_cluster.local.addresses import RANGE
 from tradingbot_cluster.prerequisites import SYSTEM_PATH, find_program
@@ -98,9 +97,10 @@ def _ensure_device(instance: Instance) -> None:
 
 
 def remove(instance: Instance) -> None:
-    """Take back what `prepare` did, and what kube-proxy and the kubelet did."""
-    # Its exit code does not say what it achieved; what it leaves is swept below.
-    _run([str(program("kube-proxy")), "--cleanup"])
+    """Take back what `prepare` did, and what kube-proxy and the kubelet did.
+
+    Without `kube-proxy --cleanup`: it leaves the kubelet's chains, and the cache may no longer hold that program.
+    """
     iptables = find_program("iptables")
     for table, chain, rule in rules(instance):
         while _run([iptables, "-w", "-t", table, "-D", chain, *rule]).returncode == 0:

@@ -40,7 +40,7 @@ def snapshotter(data: Path) -> str:
 
 
 def _run(command: list[str], timeout: float = 300) -> subprocess.CompletedProcess[str]:
-    environment = {"PATH": SYSTEM_PATH, "HOME": "/root"}
+    environment = {"PATH": SYSTEM_PATH, "HOME": str(Path.home())}
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=timeout, env=environment)
 
 
