@@ -71,12 +71,9 @@ def scale_cluster() -> Iterator[ScaleCluster]:
 
 def _rights(tools: Tools) -> str:
     """ServiceAccount and RBAC as the chart grants them, and nothing else of the chart."""
+    chart = str(ROOT / "charts" / "tradingbot-operator")
     rendered = tools.helm(
-        "template",
-        "tradingbot-operator",
-        str(ROOT / "charts" / "tradingbot-operator"),
-        "--namespace",
-        OPERATOR_NAMESPACE,
+        "template", "tradingbot-operator", chart, "--namespace", OPERATOR_NAMESPACE, "--kube-version", "1.34.0"
     )
     kinds = {"ServiceAccount", "ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding"}
     documents = [each for each in yaml.safe_load_all(rendered) if each and each["kind"] in kinds]
@@ -157,7 +154,9 @@ class Operator:
         return float(times.user + times.system)
 
     def stop(self) -> None:
-        """End it by SIGTERM, by SIGKILL after twenty seconds."""
+        """End it by SIGTERM, by SIGKILL after twenty seconds; nothing when it has ended."""
+        if not self.process.is_running():
+            return
         self.process.terminate()
         try:
             self.process.wait(20)
