@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 import yaml
 from tests.api.crd.server import ROOT, Refused, Server, install_crd
 
+from tradingbot_operator.plugin.main import main
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 
 @pytest.fixture(scope="session")
@@ -39,21 +39,15 @@ def namespace(server: Server) -> Iterator[str]:
     server.request("DELETE", f"/api/v1/namespaces/{name}")
 
 
-def program(name: str) -> str:
-    """The path of kubectl or helm, as the local cluster has it."""
-    command = [sys.executable, "-m", "tradingbot_cluster", "program", name]
-    return subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
+@pytest.fixture
+def plugin(kubeconfig: Path, namespace: str, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
+    """Run a command as somebody; return its exit code and what it said."""
 
+    def run(*words: str, user: str = "", where: str = namespace) -> tuple[int, str, str]:
+        impersonation = ["--as", user] if user else []
+        capsys.readouterr()
+        code = main([*words, "--kubeconfig", str(kubeconfig), "-n", where, *impersonation])
+        said = capsys.readouterr()
+        return code, " ".join(said.out.split()), " ".join(said.err.split())
 
-def minimal(namespace: str, name: str, **spec: Any) -> dict[str, Any]:
-    """The least TradingBot."""
-    return {
-        "apiVersion": "tradingbots.dev/v1alpha1",
-        "kind": "TradingBot",
-        "metadata": {"name": name, "namespace": namespace},
-        "spec": {
-            "strategy": {"name": "breakout", "symbols": ["BTC/USD"]},
-            "database": {"secretRef": {"name": "trading-database"}},
-            **spec,
-        },
-    }
+    return run

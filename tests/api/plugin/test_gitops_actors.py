@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 from tests.api.crd.server import ROOT, Refused
-from tests.api.plugin.conftest import minimal, program
+from tests.api.plugin.world import minimal, program
 from tests.support.gitops_actors import ACTORS, MERGE, Actor, Client, Manifest, helm_3_that_changes, live, path_of
 from tests.unit.gitops import argo
 

@@ -13,15 +13,13 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import pytest
-import yaml
-from tests.api.crd.server import ROOT, Manifest, Refused, Server
-from tests.api.plugin.conftest import minimal, program
+from tests.api.crd.server import Manifest, Refused, Server
+from tests.api.plugin.world import MERGE, Operator, grant, minimal, path, program, wait_until_allowed
 
 from tradingbot_operator.plugin.api import FIELD_MANAGER, Connection
 from tradingbot_operator.plugin.cluster import Cluster
 from tradingbot_operator.plugin.errors import ExitCode
 from tradingbot_operator.plugin.main import main
-from tradingbot_operator.plugin.risk import ANNOTATION
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,104 +28,6 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.api
 
 Plugin = Callable[..., tuple[int, str, str]]
-
-RBAC = "/apis/rbac.authorization.k8s.io/v1"
-ADMISSION = "/apis/admissionregistration.k8s.io/v1"
-APPLY = "application/apply-patch+yaml"
-MERGE = "application/merge-patch+json"
-DIGEST = "sha256:" + "ab" * 32
-PLACES = {
-    "ValidatingAdmissionPolicy": f"{ADMISSION}/validatingadmissionpolicies",
-    "ValidatingAdmissionPolicyBinding": f"{ADMISSION}/validatingadmissionpolicybindings",
-    "ClusterRole": f"{RBAC}/clusterroles",
-}
-
-
-@pytest.fixture
-def plugin(kubeconfig: Path, namespace: str, capsys: pytest.CaptureFixture[str]) -> Plugin:
-    """Run a command as somebody; return its exit code and what it said."""
-
-    def run(*words: str, user: str = "", where: str = namespace) -> tuple[int, str, str]:
-        impersonation = ["--as", user] if user else []
-        capsys.readouterr()
-        code = main([*words, "--kubeconfig", str(kubeconfig), "-n", where, *impersonation])
-        said = capsys.readouterr()
-        return code, " ".join(said.out.split()), " ".join(said.err.split())
-
-    return run
-
-
-def path(namespace: str, name: str) -> str:
-    return f"/apis/tradingbots.dev/v1alpha1/namespaces/{namespace}/tradingbots/{name}"
-
-
-def report(server: Server, namespace: str, name: str, **status: Any) -> None:
-    """What the operator writes."""
-    server.request("PATCH", f"{path(namespace, name)}/status", {"status": status}, MERGE)
-
-
-def grant(server: Server, namespace: str, user: str, *verbs: str, resource: str = "tradingbots") -> None:
-    group = "tradingbots.dev" if resource == "tradingbots" else ""
-    name = f"{user}-{'-'.join(verbs)}"
-    rule = {"apiGroups": [group], "resources": [resource], "verbs": list(verbs)}
-    ref = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": name}
-    subject = {"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": user}
-    for kind, body in (("Role", {"rules": [rule]}), ("RoleBinding", {"roleRef": ref, "subjects": [subject]})):
-        manifest = {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": kind, "metadata": {"name": name}, **body}
-        where = f"{RBAC}/namespaces/{namespace}/{kind.lower()}s/{name}?fieldManager=tests&force=true"
-        server.request("PATCH", where, manifest, APPLY)
-    wait_until_allowed(server, namespace, user, verbs[0], group, resource)
-
-
-def wait_until_allowed(
-    server: Server, namespace: str, user: str, verb: str, group: str = "tradingbots.dev", resource: str = "tradingbots"
-) -> None:
-    """The authorizer hears of a new role a moment later."""
-    attributes = {"namespace": namespace, "verb": verb, "group": group, "resource": resource}
-    review = {
-        "apiVersion": "authorization.k8s.io/v1",
-        "kind": "SubjectAccessReview",
-        "spec": {"user": user, "resourceAttributes": attributes},
-    }
-    for _ in range(200):
-        if server.request("POST", "/apis/authorization.k8s.io/v1/subjectaccessreviews", review)["status"]["allowed"]:
-            return
-        time.sleep(0.05)
-    raise TimeoutError(f"{user} may still not {verb} {resource}")
-
-
-class Operator:
-    """Latches the stops that it sees and lifts those that are resumed, on a connection of its own."""
-
-    def __init__(self, kubeconfig: Path, namespace: str, name: str) -> None:
-        self.kubeconfig, self.namespace, self.name = kubeconfig, namespace, name
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._run)
-
-    def __enter__(self) -> Operator:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._over.set()
-        self._thread.join()
-
-    def _run(self) -> None:
-        with Server(self.kubeconfig) as server:
-            while not self._over.wait(0.05):
-                obj = server.request("GET", path(self.namespace, self.name))
-                spec, generation = obj["spec"], obj["metadata"]["generation"]
-                status = obj.get("status") or {}
-                stop = status.get("emergencyStop")
-                if spec.get("emergencyStop", {}).get("active") and stop is None:
-                    latch = {
-                        "id": f"{obj['metadata']['uid'][:8]}-{generation}",
-                        "since": "2026-11-21T09:00:00Z",
-                        "outcome": {"state": "CANCELLED", "message": "nothing was open"},
-                    }
-                    report(server, self.namespace, self.name, emergencyStop=latch, observedGeneration=generation)
-                elif stop is not None and spec.get("resume", {}).get("stopId") == stop["id"]:
-                    report(server, self.namespace, self.name, emergencyStop=None, observedGeneration=generation)
 
 
 def test_a_person_who_may_patch_stops_and_resumes(
@@ -309,113 +209,3 @@ def test_without_an_operator_the_bot_confirms_through_the_service_proxy(
         code, out, _ = plugin("stop", "alone", "--timeout", "4", user="ann")
         assert code == ExitCode.NOT_CONFIRMED
         assert "get on services/proxy" in out
-
-
-# --- with the chart's policies -----------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def policed(server: Server, kubeconfig: Path) -> Iterator[str]:
-    """A namespace in which the chart's policies are in force, and no other."""
-    body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"generateName": "plugin-policed-"}}
-    name: str = server.request("POST", "/api/v1/namespaces", body)["metadata"]["name"]
-    me = Cluster.connect(Connection(kubeconfig=str(kubeconfig))).whoami().username
-    chart = str(ROOT / "charts" / "tradingbot-operator")
-    command = [program("helm"), "template", name, chart, "--namespace", name, "--kube-version", "1.34.0",
-               "--skip-schema-validation", "--set-json", f"watchNamespaces={json.dumps([name])}",
-               "--set-json", f"policies.statusWriters={json.dumps([me])}"]  # fmt: skip
-    text = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
-    manifests = [found for found in yaml.safe_load_all(text) if found and found["kind"] in PLACES]
-    manifests = [m for m in manifests if m["kind"] != "ClusterRole" or m["metadata"]["name"].startswith("tradingbot-")]
-    places = [f"{PLACES[manifest['kind']]}/{manifest['metadata']['name']}" for manifest in manifests]
-    for place, manifest in zip(places, manifests, strict=True):
-        server.request("PATCH", f"{place}?fieldManager=plugin-tests&force=true", manifest, APPLY)
-    wait_until_in_force(server, name)
-    yield name
-    for place, manifest in zip(places, manifests, strict=True):
-        if manifest["kind"] != "ClusterRole":
-            server.request("DELETE", place)
-    server.request("DELETE", f"/api/v1/namespaces/{name}")
-
-
-def wait_until_in_force(server: Server, namespace: str) -> None:
-    probe = minimal(namespace, "probe", resume={"stopId": "1-1", "reason": "probe"})
-    for _ in range(200):
-        try:
-            server.create(namespace, probe, dry_run=True)
-        except Refused as refusal:
-            if "resume" in str(refusal):
-                return
-        time.sleep(0.1)
-    raise TimeoutError("the policies are not in force")
-
-
-def bind(server: Server, namespace: str, role: str, user: str) -> None:
-    name = f"{role}-{user}"
-    manifest = {
-        "apiVersion": "rbac.authorization.k8s.io/v1",
-        "kind": "RoleBinding",
-        "metadata": {"name": name},
-        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": role},
-        "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": user}],
-    }
-    place = f"{RBAC}/namespaces/{namespace}/rolebindings/{name}?fieldManager=tests&force=true"
-    server.request("PATCH", place, manifest, APPLY)
-    wait_until_allowed(
-        server, namespace, user, {"tradingbot-approver": "approve", "tradingbot-resumer": "resume"}[role]
-    )
-
-
-def test_resume_under_the_policies(server: Server, policed: str, kubeconfig: Path, plugin: Plugin) -> None:
-    server.create(policed, minimal(policed, "guarded"), dry_run=False)
-    grant(server, policed, "eve", "get", "patch")
-    with Operator(kubeconfig, policed, "guarded"):
-        assert plugin("stop", "guarded", user="eve", where=policed)[0] == ExitCode.OK
-        words = ("resume", "guarded", "--reason", "drill over")
-        code, _, err = plugin(*words, user="eve", where=policed)
-        assert code == ExitCode.FORBIDDEN
-        assert "eve may not resume trading" in err
-        assert "kubectl create rolebinding tradingbot-resumer --clusterrole=tradingbot-resumer" in err
-        assert server.request("GET", path(policed, "guarded"))["spec"]["emergencyStop"]["active"] is True
-        bind(server, policed, "tradingbot-resumer", "rita")
-        code, out, err = plugin(*words, user="rita", where=policed)
-        assert code == ExitCode.OK, err
-        assert "the stop is lifted" in out
-
-
-def test_approve_under_the_policies(server: Server, policed: str, kubeconfig: Path, plugin: Plugin) -> None:
-    server.create(policed, minimal(policed, "live-one"), dry_run=False)
-    grant(server, policed, "alice", "get", "patch")
-    grant(server, policed, "eve", "get", "patch")
-    bind(server, policed, "tradingbot-approver", "bob")
-    as_alice = Cluster.connect(Connection(kubeconfig=str(kubeconfig), namespace=policed, as_user="alice"))
-    exchange = {"name": "binance", "credentialsSecretRef": {"name": "account"}}
-    asked = as_alice.patch(
-        policed, "live-one", {"spec": {"mode": "live", "requestedBy": "alice", "exchange": exchange}}
-    )
-    generation = asked["metadata"]["generation"]
-    report(server, policed, "live-one", observedGeneration=generation, approval={"requiredDigest": DIGEST})
-
-    words = ("approve", "live-one", "--expires", "2h", "--comment", "looked at it")
-    code, _, err = plugin(*words, user="alice", where=policed)
-    assert (code, "you (alice) asked for this change" in err) == (ExitCode.FORBIDDEN, True)
-    code, _, err = plugin(*words, user="eve", where=policed)
-    assert code == ExitCode.FORBIDDEN
-    assert "eve may not approve live trading" in err
-    assert "--clusterrole=tradingbot-approver" in err
-    code, out, err = plugin(*words, user="bob", where=policed)
-    assert code == ExitCode.OK, err
-    assert f"approved {DIGEST} until" in out
-    assert "exchange.credentialsSecretRef.name: account" in err
-    obj = server.request("GET", path(policed, "live-one"))
-    assert obj["spec"]["approval"]["approvedBy"] == "bob"
-    assert json.loads(obj["metadata"]["annotations"][ANNOTATION])["approvedBy"] == "bob"
-
-    changed = as_alice.patch(policed, "live-one", {"spec": {"requestedBy": "alice", "risk": {"maxDrawdown": 0.3}}})
-    newer = "sha256:" + "cd" * 32
-    report(server, policed, "live-one", observedGeneration=changed["metadata"]["generation"],
-           approval={"requiredDigest": newer})  # fmt: skip
-    code, out, err = plugin("approve", "live-one", user="bob", where=policed)
-    assert code == ExitCode.OK, err
-    assert "~ risk.maxDrawdown:" in err
-    assert "→ 0.3" in err
