@@ -100,10 +100,8 @@ class Operator:
         """Connect, fill the store, start the workers, serve health and metrics."""
         settings = self.settings
         self._checks()
-        if settings.health_port:
-            self._runners.append(await serve(health_app(self.health), settings.health_port))
-        if settings.metrics_port:
-            self._runners.append(await serve(metrics_app(self.metrics), settings.metrics_port))
+        await self._serve("TBO_HEALTH_PORT", health_app(self.health), settings.health_port)
+        await self._serve("TBO_METRICS_PORT", metrics_app(self.metrics), settings.metrics_port)
         self.kube = await KubeClient.connect(
             kubeconfig=_kubeconfig(settings),
             connections=settings.workers * 2,
@@ -162,6 +160,14 @@ class Operator:
             self._relisted.add(kind)
             self._relist.set()
         self.informer.seen(kind, event, obj)
+
+    async def _serve(self, setting: str, app: web.Application, port: int) -> None:
+        if not port:
+            return
+        try:
+            self._runners.append(await serve(app, port))
+        except OSError as error:
+            raise FatalError(f"port {port} cannot be served, set {setting} to another one: {error.strerror}") from error
 
     def _checks(self) -> None:
         health = self.health
@@ -284,14 +290,17 @@ async def run(settings: Settings) -> None:
     """Run until a signal. Raise FatalError, or what made going on impossible."""
     operator = Operator(settings)
     namespaces = settings.watch_namespaces
-    await kopf.operator(
-        registry=registry_of(operator),
-        settings=kopf.OperatorSettings(),
-        standalone=True,
-        clusterwide=not namespaces,
-        namespaces=namespaces,
-        stop_flag=operator.stop,
-    )
+    try:
+        await kopf.operator(
+            registry=registry_of(operator),
+            settings=kopf.OperatorSettings(),
+            standalone=True,
+            clusterwide=not namespaces,
+            namespaces=namespaces,
+            stop_flag=operator.stop,
+        )
+    except Exception as error:  # noqa: BLE001 - kopf wraps what ended it; the cause is what a person must read
+        operator.die(error)
     if operator.fatal is not None:
         raise FatalError(str(operator.fatal)) from operator.fatal
 

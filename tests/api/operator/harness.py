@@ -37,7 +37,7 @@ _T = TypeVar("_T")
 _numbers = itertools.count()
 
 
-def eventually(look: Callable[[], _T], what: str, *, seconds: float = 30.0, every: float = 0.1) -> _T:
+def eventually(look: Callable[[], _T | None], what: str, *, seconds: float = 30.0, every: float = 0.1) -> _T:
     """Look until the answer is true, and return it; fail with what was seen last."""
     deadline = time.monotonic() + seconds
     while True:
@@ -63,12 +63,19 @@ class Namespace:
         self.server = server
         self.kubeconfig = kubeconfig
         self.name = f"operator-{os.getpid()}-{next(_numbers)}"
-        self.server.request(
+        self.request(
             "POST", "/api/v1/namespaces", {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": self.name}}
         )
 
+    def request(self, method: str, path: str, body: Manifest | None = None, content: str = "application/json") -> Any:
+        """Send a request, once more when the server closed the idle connection."""
+        try:
+            return self.server.request(method, path, body, content)
+        except ConnectionError:
+            return self.server.request(method, path, body, content)
+
     def close(self) -> None:
-        self.server.request("DELETE", f"/api/v1/namespaces/{self.name}")
+        self.request("DELETE", f"/api/v1/namespaces/{self.name}")
 
     def bot(self, name: str = "a", **spec: Any) -> Manifest:
         """Create a TradingBot."""
@@ -82,12 +89,12 @@ class Namespace:
         )
 
     def create(self, manifest: Manifest) -> Manifest:
-        made: Manifest = self.server.request("POST", BY_NAME[manifest["kind"]].path(self.name), manifest)
+        made: Manifest = self.request("POST", BY_NAME[manifest["kind"]].path(self.name), manifest)
         return made
 
     def get(self, kind: str, name: str, subresource: str = "") -> Manifest | None:
         try:
-            found: Manifest = self.server.request("GET", BY_NAME[kind].path(self.name, name, subresource))
+            found: Manifest = self.request("GET", BY_NAME[kind].path(self.name, name, subresource))
         except Refused as error:
             if error.code == 404:
                 return None
@@ -96,18 +103,16 @@ class Namespace:
 
     def list(self, kind: Kind | str, selector: str = "") -> list[Manifest]:
         path = (BY_NAME[kind] if isinstance(kind, str) else kind).path(self.name)
-        found: list[Manifest] = self.server.request("GET", path + (f"?labelSelector={selector}" if selector else ""))[
-            "items"
-        ]
+        found: list[Manifest] = self.request("GET", path + (f"?labelSelector={selector}" if selector else ""))["items"]
         return found
 
     def edit(self, kind: str, name: str, change: Manifest, subresource: str = "") -> Manifest:
         path = BY_NAME[kind].path(self.name, name, subresource)
-        changed: Manifest = self.server.request("PATCH", path, change, MERGE)
+        changed: Manifest = self.request("PATCH", path, change, MERGE)
         return changed
 
     def delete(self, kind: str, name: str) -> None:
-        self.server.request("DELETE", BY_NAME[kind].path(self.name, name))
+        self.request("DELETE", BY_NAME[kind].path(self.name, name))
 
     def children(self, bot: str = "a") -> dict[str, Manifest]:
         """The children of a bot by kind; of two ConfigMaps the newer."""
@@ -182,7 +187,7 @@ class Namespace:
             },
         ):
             self.create(manifest | {"metadata": {"name": name}})
-        token = self.server.request(
+        token = self.request(
             "POST",
             f"/api/v1/namespaces/{self.name}/serviceaccounts/{name}/token",
             {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}},

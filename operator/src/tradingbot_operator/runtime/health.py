@@ -107,7 +107,7 @@ def metrics_app(metrics: Metrics) -> web.Application:
 
 async def serve(app: web.Application, port: int) -> web.AppRunner:
     """Serve an application on all addresses; the caller cleans the runner up. Raise OSError when the port is taken."""
-    runner = web.AppRunner(app, access_log=None)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
     await runner.setup()
-    await web.TCPSite(runner, None, port, shutdown_timeout=1).start()
+    await web.TCPSite(runner, None, port).start()
     return runner
