@@ -101,7 +101,8 @@ class ApiServer:
         try:
             while True:
                 async with self._news:
-                    await self._news.wait_for(lambda: any(version > seen for version, _ in self.history))
+                    while not any(version > seen for version, _ in self.history):
+                        await self._news.wait()
                     fresh = [(version, event) for version, event in self.history if version > seen]
                 for version, event in fresh:
                     await response.write(json.dumps(event).encode() + b"\n")

@@ -117,12 +117,12 @@ class BotProcess:
 
 async def until_rows(url: str, query: str, count: int = 1, seconds: float = 30.0) -> int:
     """Wait until a counting query reaches a number."""
-    deadline = time.monotonic() + seconds
+    deadline, found = time.monotonic() + seconds, 0
     connection = await asyncpg.connect(url)
     try:
         while time.monotonic() < deadline:
             try:
-                found: int = await connection.fetchval(query)
+                found = await connection.fetchval(query)
             except asyncpg.UndefinedTableError:
                 found = 0
             if found >= count:

@@ -21,6 +21,7 @@ async def test_killed_at_random_moments(database: str, bots: Callable[..., BotPr
     rng = random.Random(seed)
     busy = {"feed": {"type": "Recorded", "speed": 14_400, "loop": True}, "volume_share": 0.0001}
     bot = bots("pod", database, simulation=busy)
+    counts: dict[str, int] = {}
     for number in range(ROUNDS):
         bot.start()
         await bot.trading(30.0)

@@ -15,9 +15,7 @@ if TYPE_CHECKING:
 TRADES = "SELECT count(*) FROM simulation.trades"
 
 
-async def test_the_second_waits_is_ready_and_takes_over_at_once(
-    database: str, bots: Callable[..., BotProcess]
-) -> None:
+async def test_the_second_waits_is_ready_and_takes_over_at_once(database: str, bots: Callable[..., BotProcess]) -> None:
     old, new = bots("old", database).start(), bots("new", database)
     await old.trading()
     new.start()
@@ -49,7 +47,10 @@ async def test_a_process_that_hangs_is_fenced_and_sends_nothing_when_it_wakes(
     assert status["epoch"] == 2
     old.send(signal.SIGCONT)
     await old.until(lambda status: status["role"] == "standby", 20.0)
-    late = f"SELECT count(*) FROM simulation.intents WHERE epoch = 1 AND committed_at > (SELECT acquired_at FROM simulation.lease)"
+    late = (
+        "SELECT count(*) FROM simulation.intents WHERE epoch = 1 "
+        "AND committed_at > (SELECT acquired_at FROM simulation.lease)"
+    )
     assert await until_rows(database, late, 0) == 0
     await until_rows(database, "SELECT count(*) FROM simulation.intents WHERE epoch = 2", 2)
     assert old.end() == 0

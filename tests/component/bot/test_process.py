@@ -18,9 +18,7 @@ if TYPE_CHECKING:
 TRADES = "SELECT count(*) FROM simulation.trades"
 
 
-async def test_it_trades_ends_in_order_and_goes_on_where_it_was(
-    database: str, bots: Callable[..., BotProcess]
-) -> None:
+async def test_it_trades_ends_in_order_and_goes_on_where_it_was(database: str, bots: Callable[..., BotProcess]) -> None:
     bot = bots("pod", database).start()
     await bot.trading()
     await until_rows(database, TRADES, 6)
@@ -152,8 +150,8 @@ async def test_the_key_opens_the_emergency_stop_and_nothing_else_does(
     await bot.trading()
     path = "/api/v1/bot/emergency-stop?close_positions=true"
     for key, code in (({}, 401), ({"X-API-Key": "wrong"}, 401), ({"X-API-Key": "right "}, 202)):
-        status, body = await bot.ask("POST", path, **key)
-        assert status == code, body
+        answered, body = await bot.ask("POST", path, **key)
+        assert answered == code, body
     status = await bot.until(lambda s: s["state"] == "KILLED" and s["stop"]["outcome"] is not None)
     assert status["stop"]["source"] == "api"
     assert status["stop"]["close_positions"] is True
@@ -191,7 +189,11 @@ async def test_the_page_and_its_stream(database: str, bots: Callable[..., BotPro
 
 BAD = [
     ({"strategy": {"name": "brakeout"}}, "UnknownStrategy", "breakout"),
-    ({"strategy": {"name": "breakout", "parameters": {"entry_lookback": 0}}}, "InvalidStrategyParameters", "entry_lookback"),
+    (
+        {"strategy": {"name": "breakout", "parameters": {"entry_lookback": 0}}},
+        "InvalidStrategyParameters",
+        "entry_lookback",
+    ),
     ({"risk": {"max_drawdwn": 1}}, "InvalidConfiguration", "max_drawdown"),
     ({"strategy": {"name": "breakout", "symbols": ["ETH/USD"]}}, "UnknownSymbol", "BTC/USD"),
     ({"simulation": {"feed": {"type": "Recorded", "dataset": "x"}}}, "DataNotFound", "recorded"),

@@ -67,9 +67,7 @@ async def test_a_stop_that_is_taken_back_at_once_still_counts_and_outlives_every
     await audit(database)
 
 
-async def test_a_stop_is_obeyed_within_a_second(
-    database: str, bots: Callable[..., BotProcess], api: ApiServer
-) -> None:
+async def test_a_stop_is_obeyed_within_a_second(database: str, bots: Callable[..., BotProcess], api: ApiServer) -> None:
     bot = bots("pod", database, **watching(api)).start()
     await bot.trading()
     begun = asyncio.get_running_loop().time()
@@ -161,9 +159,7 @@ async def test_a_version_that_is_too_old_is_read_anew(
     assert bot.end() == 0
 
 
-async def test_a_deleted_object_blocks_entries(
-    database: str, bots: Callable[..., BotProcess], api: ApiServer
-) -> None:
+async def test_a_deleted_object_blocks_entries(database: str, bots: Callable[..., BotProcess], api: ApiServer) -> None:
     bot = bots("pod", database, **watching(api)).start()
     await bot.trading()
     await bot.until(lambda s: s["state"] == "ACTIVE")

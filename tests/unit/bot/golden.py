@@ -6,6 +6,7 @@ import itertools
 import sys
 
 from tests.unit.bot.harness import Bot, config
+
 from tradingbot.domain.instrument import MarketType
 from tradingbot.domain.market import MINUTE
 from tradingbot.feeds import catalogue

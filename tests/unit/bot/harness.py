@@ -40,9 +40,9 @@ def run_now(work: Coroutine[Any, Any, Any]) -> Any:
 
 def candle(minute: int, prices: tuple[float, float, float, float], volume: float = 100.0, gap: int = 0) -> Candle:
     """Make a one-minute candle of BTC/USD (open, high, low, close in USD)."""
-    ticks = [round(price / 0.5) for price in prices]
+    first, high, low, last = (round(price / 0.5) for price in prices)
     opened = minute * MINUTE
-    return Candle(opened + MINUTE, "BTC/USD", opened, *ticks, round(volume / 0.0001), gap)
+    return Candle(opened + MINUTE, "BTC/USD", opened, first, high, low, last, round(volume / 0.0001), gap)
 
 
 def flat(minute: int, price: float, volume: float = 100.0) -> Candle:

@@ -5,6 +5,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import pytest
+
 from tradingbot.cli.run import run_bot
 from tradingbot.config.load import ENVIRONMENT, load
 from tradingbot.config.model import FeedType, Mode, Trading
@@ -28,7 +29,8 @@ strategy:
   timeframe: 1m
   parameters: {entry_lookback: 20}
 risk: {max_drawdown: 0.15, daily_loss_limit: 0.03, max_position_size: 0.25, risk_per_trade: 0.01,
-       max_open_positions: 5, min_risk_reward_ratio: 3.0, max_orders_per_minute: 60, price_collar: 0.05, on_breach: Hold}
+       max_open_positions: 5, min_risk_reward_ratio: 3.0, max_orders_per_minute: 60, price_collar: 0.05,
+       on_breach: Hold}
 simulation:
   initial_capital: 10000
   commission: 0.001
@@ -201,9 +203,7 @@ def test_the_reason_goes_to_the_termination_log(
 
 
 @pytest.mark.parametrize("url", ["not a url", "mysql://h/d", "postgresql://u:hidden@h:port/d"])
-def test_without_a_database_it_says_how_to_set_one(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, url: str
-) -> None:
+def test_without_a_database_it_says_how_to_set_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, url: str) -> None:
     monkeypatch.setenv("TERMINATION_LOG", str(tmp_path / "log"))
     monkeypatch.delenv("DB_URL", raising=False)
     assert run_bot(write(tmp_path, FULL)) == 78

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.unit.bot.harness import CAPITAL, Bot, Scripted, buy, candle, config, flat, leave
+
 from tradingbot.core import picture
 from tradingbot.domain import effects as fx
 from tradingbot.domain import events
@@ -94,7 +95,7 @@ def test_a_restriction_takes_entries_back_and_leaves_protection_alone(state: Sta
     robot.show(flat(2, 1000.0), flat(3, 1000.0))
     leaving = ["approved"] if state is not State.KILLED else ["STATE_BLOCKS_EXITS"]
     assert codes(robot) == ["approved", "STATE_BLOCKS_ENTRIES", *leaving]
-    assert ("stop" in roles(robot))
+    assert "stop" in roles(robot)
 
 
 def test_an_emergency_stop_before_the_order_is_sent_means_it_is_never_sent() -> None:
@@ -238,7 +239,9 @@ def test_whatever_the_market_does_the_books_agree_with_the_venue_and_a_restart_c
     candles, price = [], 1000.0
     for number, (change, up, down) in enumerate(moves):
         opened, price = price, max(100.0, price + change / 2)
-        candles.append(candle(number, (opened, max(opened, price) + up / 2, min(opened, price) - down / 2, price), volume))
+        candles.append(
+            candle(number, (opened, max(opened, price) + up / 2, min(opened, price) - down / 2, price), volume)
+        )
     levels = [one.close / 2 for one in candles]
     wanted = {
         number: leave() if what == "leave" else buy(levels[number - 1] - 10, levels[number - 1] + 45)

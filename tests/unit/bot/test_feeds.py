@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.unit.bot.harness import BTC, candle, flat
+
 from tradingbot.core.mux import merge
 from tradingbot.domain.errors import ConfigurationError
 from tradingbot.domain.instrument import MarketType
@@ -36,7 +37,9 @@ def write(folder: Path, rows: list[tuple[Any, ...]], symbol: str = "BTC-USD", ti
     names = ["open", "high", "low", "close", "volume"]
     table = {name: pa.array(column, pa.float64()) for name, column in zip(names, columns[1:], strict=True)}
     moments = [START + timedelta(minutes=minute) for minute in columns[0]]
-    pq.write_table(pa.table({"timestamp": pa.array(moments, pa.timestamp("ms", "UTC")), **table}), target / f"{timeframe}.parquet")
+    pq.write_table(
+        pa.table({"timestamp": pa.array(moments, pa.timestamp("ms", "UTC")), **table}), target / f"{timeframe}.parquet"
+    )
     (target / "instrument.json").write_text('{"tick": "0.5", "lot": "0.0001", "min_notional": "5"}')
     return folder
 
@@ -45,7 +48,9 @@ def rows(count: int, first: int = 0) -> list[tuple[Any, ...]]:
     return [(first + n, 100.0 + n, 101.0 + n, 99.0 + n, 100.5 + n, 2.0) for n in range(count)]
 
 
-def feed(folder: Path, *, loop: bool = False, timeframe: str = "1m", symbols: tuple[str, ...] = ("BTC/USD",)) -> RecordedFeed:
+def feed(
+    folder: Path, *, loop: bool = False, timeframe: str = "1m", symbols: tuple[str, ...] = ("BTC/USD",)
+) -> RecordedFeed:
     found = [catalogue.find([folder], "test", symbol, timeframe, MarketType.SPOT) for symbol in symbols]
     return RecordedFeed(found, int(timeframe[:-1]) * MINUTE, loop=loop)
 

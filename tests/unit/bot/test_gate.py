@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.unit.bot.harness import BTC, FUTURES, RULES
-from tradingbot.domain.denial import MEANING, Denied, DenialCode
+
+from tradingbot.domain.denial import MEANING, DenialCode, Denied
 from tradingbot.domain.fills import Position
 from tradingbot.domain.money import mul
 from tradingbot.domain.orders import Approved, Intent, OrderType, Role, Side
@@ -136,7 +137,7 @@ def test_order_value_is_checked_whoever_computed_the_size() -> None:
     assert denied.code is DenialCode.ORDER_VALUE
 
 
-PRICES = st.integers(200, 200_000).map(lambda ticks: BTC.price(ticks))
+PRICES = st.integers(200, 200_000).map(BTC.price)
 
 
 @settings(max_examples=300)

@@ -4,6 +4,7 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from tradingbot.strategy.indicators import Atr, Extreme, Sma
 
 VALUES = st.lists(st.integers(1, 1_000_000), min_size=1, max_size=120)
@@ -27,7 +28,9 @@ def test_the_running_extreme_is_the_one_computed_anew(values: list[int], size: i
         assert extreme.value == (pick(values[end - size : end]) if end >= size else None)
 
 
-@given(st.lists(st.tuples(st.integers(1, 10_000), st.integers(0, 500), st.integers(0, 500)), min_size=1, max_size=80), SIZE)
+@given(
+    st.lists(st.tuples(st.integers(1, 10_000), st.integers(0, 500), st.integers(0, 500)), min_size=1, max_size=80), SIZE
+)
 def test_the_average_true_range_follows_wilder(rows: list[tuple[int, int, int]], size: int) -> None:
     atr, ranges, last = Atr(size), [], None
     expected = 0.0

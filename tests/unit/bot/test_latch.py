@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from hypothesis import given
 from hypothesis import strategies as st
+
 from tradingbot.domain.states import State
 from tradingbot.risk.latch import EMERGENCY, Board, StopRecord
 

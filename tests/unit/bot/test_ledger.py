@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.unit.bot.harness import BTC, FUTURES
+
 from tradingbot.domain.effects import Posting
 from tradingbot.domain.errors import BrokenInvariantError
 from tradingbot.domain.events import Fill, Liquidity
@@ -14,8 +15,8 @@ from tradingbot.domain.orders import Intent, OrderType, Role, Side
 from tradingbot.ledger import posting
 from tradingbot.ledger.book import Book, worth
 
-QUANTITY = st.integers(1, 50_000).map(lambda lots: BTC.quantity(lots))
-PRICE = st.integers(1, 400_000).map(lambda ticks: BTC.price(ticks))
+QUANTITY = st.integers(1, 50_000).map(BTC.quantity)
+PRICE = st.integers(1, 400_000).map(BTC.price)
 FEE = st.decimals(min_value=0, max_value=100, places=8)
 
 

@@ -5,6 +5,7 @@ from decimal import Decimal, Inexact
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from tradingbot.domain import ids
 from tradingbot.domain.instrument import split_symbol
 from tradingbot.domain.market import timeframe
@@ -12,7 +13,9 @@ from tradingbot.domain.money import UNIT, add, ceil_to, floor_to, mul, plain, sh
 
 AMOUNTS = st.decimals(min_value=-(10**12), max_value=10**12, places=8)
 POSITIVE = st.decimals(min_value=Decimal("0.00000001"), max_value=10**9, places=8)
-STEPS = st.sampled_from([Decimal("0.00000001"), Decimal("0.0001"), Decimal("0.125"), Decimal("0.5"), Decimal(1), Decimal(25)])
+STEPS = st.sampled_from(
+    [Decimal("0.00000001"), Decimal("0.0001"), Decimal("0.125"), Decimal("0.5"), Decimal(1), Decimal(25)]
+)
 
 
 @given(AMOUNTS, AMOUNTS)
@@ -68,7 +71,7 @@ def test_timeframes(text: str, seconds: int) -> None:
     assert timeframe(text) == seconds * 1_000_000
 
 
-@pytest.mark.parametrize("text", ["", "m", "1x", "0m", "-1m", "1.5h", "١m"])
+@pytest.mark.parametrize("text", ["", "m", "1x", "0m", "-1m", "1.5h", "\u0661m"])
 def test_a_bad_timeframe_says_how_to_write_one(text: str) -> None:
     with pytest.raises(ValueError, match="for example 1m or 4h"):
         timeframe(text)

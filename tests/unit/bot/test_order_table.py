@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 
 import pytest
+
 from tradingbot.core.order_table import TABLE, Heard, move
 from tradingbot.domain.orders import OrderState
 

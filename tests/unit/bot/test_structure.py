@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 import tradingbot
 
 ROOT = Path(tradingbot.__file__).resolve().parent
@@ -63,7 +64,8 @@ def test_the_version_is_the_one_of_the_package() -> None:
 
 def test_what_is_vendored_is_what_was_downloaded() -> None:
     folder = ROOT / "web" / "static" / "vendor"
-    listed = dict(reversed(line.split()) for line in (folder / "SHA256SUMS").read_text().splitlines())
+    lines = [line.split() for line in (folder / "SHA256SUMS").read_text().splitlines()]
+    listed = {name: digest for digest, name in lines}
     assert set(listed) == {path.name for path in folder.iterdir()} - {"SHA256SUMS", "README.md"}
     for name, digest in listed.items():
         assert hashlib.sha256((folder / name).read_bytes()).hexdigest() == digest

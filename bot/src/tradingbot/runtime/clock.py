@@ -37,9 +37,10 @@ class WallClock:
 class Pacer:
     """Tells how long to wait for a moment of market time; `speed` is market per wall seconds, 0 is no waiting."""
 
-    def __init__(self, clock: Clock, speed: Decimal) -> None:
+    def __init__(self, clock: Clock, speed: Decimal, begun: int | None = None) -> None:
+        """Begin at a moment of market time (where the last process stopped), or with the first that is asked for."""
         self._clock, self._speed = clock, float(speed)
-        self._anchor: tuple[int, float] | None = None
+        self._anchor = None if begun is None else (begun, clock.monotonic())
 
     def delay(self, ts: int) -> float:
         """Return the wall seconds until this moment is due."""

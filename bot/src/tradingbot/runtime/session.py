@@ -221,7 +221,7 @@ class Session:
         return merge([feed.stream(symbol, runner.cursor.get(symbol, start)) for symbol in symbols])
 
     async def _loop(self, runner: Runner) -> None:
-        pacer = Pacer(self.clock, self.parts.speed)
+        pacer = Pacer(self.clock, self.parts.speed, max(runner.cursor.values(), default=None))
         for candle in self._candles(runner):
             await self._wait(runner, candle, pacer)
             if self._stopping:
