@@ -137,7 +137,7 @@ def engine_config(settings: Settings, epoch: int) -> EngineConfig:
         quote=split_symbol(strategy.symbols[0])[1],
         capital=settings.simulation.initial_capital,
         limits=limits(settings),
-        strategy_interval=min(settings.simulation.strategy_interval_seconds * SECOND, timeframe(strategy.timeframe)),
+        strategy_interval=settings.simulation.strategy_interval_seconds * SECOND,
         equity_interval=equity_interval(settings),
     )
 

@@ -12,13 +12,17 @@ from tradingbot.core import picture
 from tradingbot.domain import effects as fx
 from tradingbot.domain import events
 from tradingbot.domain.errors import BrokenInvariantError
-from tradingbot.domain.market import DAY
+from tradingbot.domain.market import DAY, MINUTE, Event
 from tradingbot.domain.orders import Role
 from tradingbot.domain.states import State
 from tradingbot.risk.latch import Board
 from tradingbot.risk.limits import Limits, OnBreach
 
 ENTRY = buy(990, 1040)
+
+
+class Stranger(Event, frozen=True):
+    """Nobody told the engine of it."""
 
 
 def bot(script: dict[int, Any], **arguments: Any) -> Bot:
@@ -224,7 +228,7 @@ def test_what_nobody_knows_is_an_alarm_and_changes_nothing() -> None:
 
 def test_an_event_that_the_engine_does_not_know_is_a_broken_invariant() -> None:
     with pytest.raises(BrokenInvariantError, match="does not know events of type"):
-        bot({}).step(events.StopChecked(0, 0, known=True))
+        bot({}).step(Stranger(0))
 
 
 MOVES = st.lists(st.tuples(st.integers(-60, 60), st.integers(0, 40), st.integers(0, 40)), min_size=6, max_size=60)
@@ -277,3 +281,22 @@ def check(robot: Bot) -> None:
     assert held == sum((order.held for order in robot.engine.desk.live()), Decimal(0))
     if position is not None and position.open:
         assert any(order.intent.role in (Role.STOP, Role.EXIT) for order in robot.engine.desk.live())
+
+
+def test_a_strategy_sees_every_candle_and_is_heard_once_per_interval() -> None:
+    robot = bot({1: leave(), 2: ENTRY, 3: ENTRY}, settings=config(strategy_interval=3 * MINUTE))
+    robot.show(*(flat(n, 1000.0) for n in range(5)))
+    strategy = robot.engine.strategies["BTC/USD"]
+    assert isinstance(strategy, Scripted)
+    assert strategy.count == 5
+    assert codes(robot) == ["NO_POSITION"]
+
+
+def test_a_strategy_whose_memory_has_another_shape_begins_anew() -> None:
+    from tradingbot.strategy.builtin.breakout import Breakout, BreakoutParams
+
+    saved = bot({}).show(flat(0, 1000.0)).save()
+    other = Bot(lambda: Breakout(BreakoutParams()), saved=saved)
+    assert other.engine.restored == set()
+    again = Bot(lambda: Breakout(BreakoutParams()), saved=other.save())
+    assert again.engine.restored == {"BTC/USD"}

@@ -121,7 +121,7 @@ class Engine:
         """Show a strategy the past; what it proposes is ignored."""
         strategy = self.strategies[symbol]
         for candle in candles:
-            tuple(strategy.on_candle(self._context(candle), candle))
+            self._ask(strategy, candle)
 
     def save(self) -> EngineState:
         """Return the state with the strategies' own in it, ready to be encoded."""
@@ -136,9 +136,14 @@ class Engine:
         restored = set()
         for symbol, strategy in self.strategies.items():
             saved = self.state.strategies.get(symbol)
-            if saved is not None:
+            if saved is None:
+                continue
+            try:
                 strategy.state = msgspec.json.decode(saved, type=type(strategy.state))
-                restored.add(symbol)
+            except msgspec.MsgspecError:
+                # Another version of the strategy remembers other things: it is warmed up like a new one.
+                continue
+            restored.add(symbol)
         return restored
 
     # -- market ----------------------------------------------------------------------------------------------------
@@ -153,22 +158,24 @@ class Engine:
         strategy = self.strategies.get(candle.symbol)
         if strategy is None:
             return
-        if (
-            candle.ts - self.state.asked.get(candle.symbol, -self.config.strategy_interval)
-            < self.config.strategy_interval
-        ):
+        proposals = self._ask(strategy, candle)
+        asked = self.state.asked.get(candle.symbol)
+        if asked is not None and candle.ts - asked < self.config.strategy_interval:
+            # It sees every candle, so that its indicators are whole; its wishes count once per interval.
             return
         self.state.asked[candle.symbol] = candle.ts
-        try:
-            proposals: Sequence[Proposal] = tuple(strategy.on_candle(self._context(candle), candle))
-        except Exception as error:  # noqa: BLE001 - foreign code: whatever it raises halts the bot, with a name for it
-            self._strategy_failed(error)
-            return
         for proposal in proposals:
             if isinstance(proposal, Enter):
                 self._enter(candle, proposal)
             else:
                 self._leave(candle, proposal)
+
+    def _ask(self, strategy: Strategy[Any, Any], candle: Candle) -> Sequence[Proposal]:
+        try:
+            return tuple(strategy.on_candle(self._context(candle), candle))
+        except Exception as error:  # noqa: BLE001 - foreign code: whatever it raises halts the bot, with a name for it
+            self._strategy_failed(error)
+            return ()
 
     def _watch_equity(self, symbol: str) -> None:
         guard, state = self.state.guard, self.state

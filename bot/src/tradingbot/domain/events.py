@@ -98,13 +98,6 @@ class EmergencyStop(Event, frozen=True, tag="emergency_stop"):
     close_positions: bool
 
 
-class StopChecked(Event, frozen=True, tag="stop_checked"):
-    """The venue was asked what is left after an emergency stop."""
-
-    open_entries: int
-    known: bool
-
-
 class Shutdown(Event, frozen=True, tag="shutdown"):
     """The process is about to end: entry orders go, protective orders stay."""
 
