@@ -42,7 +42,7 @@ log = structlog.get_logger(__name__)
 
 SERVER_WATCH_SECONDS = 300
 CLIENT_WATCH_SECONDS = 310
-LIST_CHUNK = 250
+LIST_CHUNK = 100
 SEED_ATTEMPTS = 30
 SEED_RETRY_SECONDS = 2.0
 SETTLE_SECONDS = 30.0
@@ -279,7 +279,8 @@ def configure(settings: kopf.OperatorSettings) -> None:
     settings.watching.chunk_size = LIST_CHUNK
     settings.networking.request_timeout = 30
     settings.networking.connect_timeout = 10
-    settings.queueing.idle_timeout = 1.0
+    # kopf keeps a task with the last event for each object this long: at a start, for all of them at once.
+    settings.queueing.idle_timeout = 0.05
     settings.process.ultimate_exiting_timeout = 30
     for kind in WATCHED:
         if selector := selector_of(kind):

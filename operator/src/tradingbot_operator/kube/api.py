@@ -18,7 +18,7 @@ class KubeApi(Protocol):
     """The API server. Every call is bounded in time and raises a `KubeError`."""
 
     def list_pages(
-        self, kind: Kind, *, namespace: str = "", label_selector: str = "", limit: int = 250
+        self, kind: Kind, *, namespace: str = "", label_selector: str = "", limit: int = 100
     ) -> AsyncIterator[list[Manifest]]:
         """Yield all objects, page by page; without a namespace those of all namespaces."""
 

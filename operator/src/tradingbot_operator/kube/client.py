@@ -67,7 +67,7 @@ class KubeClient:
         await self._api.close()  # type: ignore[no-untyped-call]
 
     async def list_pages(
-        self, kind: Kind, *, namespace: str = "", label_selector: str = "", limit: int = 250
+        self, kind: Kind, *, namespace: str = "", label_selector: str = "", limit: int = 100
     ) -> AsyncIterator[list[Manifest]]:
         """Yield all objects, page by page."""
         token = ""
