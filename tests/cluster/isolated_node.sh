@@ -7,7 +7,8 @@ python=$1 state=$2
 cluster() { "$python" -m tradingbot_cluster "$@" --state-dir="$state" --provider=local; }
 kubectl() { "$("$python" -m tradingbot_cluster program kubectl)" --kubeconfig="$state/kubeconfig" "$@"; }
 say() { echo "== $*" >&2; }
-fail() { echo "FAILED: $*" >&2; cluster down >&2 || true; exit 1; }
+fail() { echo "FAILED: $*" >&2; exit 1; }
+trap 'cluster down >&2 || true' EXIT
 facts() { iptables-save | grep '^-A' || true; ip -brief link; sysctl net.ipv4.ip_forward vm.overcommit_memory kernel.panic; }
 
 mount -t tmpfs none /run
@@ -79,6 +80,15 @@ spec: {selector: {app: web}, ports: [{port: 80, targetPort: 8080}]}
 YAML
 }
 
+# What the API server says of a pod is old until the kubelet has looked.
+patiently() {
+    for _ in $(seq 90); do
+        "$@" 2>/dev/null && return
+        sleep 1
+    done
+    "$@"
+}
+
 use() {
     image=$(cluster build-images redis --json | "$python" -c 'import json, sys; print(json.load(sys.stdin)["redis"]["reference"])')
     kubectl label namespace default pod-security.kubernetes.io/enforce=restricted >&2
@@ -122,8 +132,7 @@ kill_all() {
 }
 kill_all
 cluster up >&2
-kubectl wait --for=condition=Ready pod/web --timeout=60s >&2
-[[ $(kubectl exec web -- id -u) == 1000 ]] || fail "exec after the crash"
+[[ $(patiently kubectl exec web -- id -u) == 1000 ]] || fail "exec after the crash"
 kill_all
 cluster down >&2
 clean
@@ -140,8 +149,7 @@ rm -rf /run/*
 ip -brief link | awk '/^tbot-/ {sub("@.*", "", $1); print $1}' | xargs -n1 ip link delete
 for table in filter nat mangle; do iptables -t $table -F; iptables -t $table -X; done
 cluster up >&2
-kubectl wait --for=condition=Ready pod/web --timeout=90s >&2
-[[ $(kubectl exec web -- cat /data/file) == x ]] || fail "the volume after the reboot"
+[[ $(patiently kubectl exec web -- cat /data/file) == x ]] || fail "the volume after the reboot"
 cluster down >&2
 clean
 echo clean

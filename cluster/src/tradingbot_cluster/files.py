@@ -52,26 +52,44 @@ def read_json(path: Path) -> dict[str, Any] | None:
 
 @contextmanager
 def exclusive(path: Path, what: str, wait_seconds: float = 900.0) -> Iterator[None]:
-    """Hold the lock of `path`; the kernel releases it when this process ends, however it ends."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    """Hold the lock of `path`; the kernel releases it when this process ends, however it ends.
+
+    The holder may remove the file: whoever waited for it notices that it holds a file that is no more, and tries anew.
+    """
+    deadline = time.monotonic() + wait_seconds
+    while True:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            _wait_for_lock(descriptor, what, deadline)
+            if _is_still(descriptor, path):
+                os.ftruncate(descriptor, 0)
+                os.pwrite(descriptor, str(os.getpid()).encode(), 0)
+                yield
+                return
+        finally:
+            os.close(descriptor)
+
+
+def _wait_for_lock(descriptor: int, what: str, deadline: float) -> None:
+    told = False
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as taken:
+            holder = os.pread(descriptor, 32, 0).decode(errors="replace").strip() or "unknown"
+            if time.monotonic() > deadline:
+                raise BusyError(f"{what} is held by process {holder}: wait for it, or end it") from taken
+            if not told:
+                note(f"waiting: {what} is held by process {holder}")
+                told = True
+            time.sleep(0.2)
+        else:
+            return
+
+
+def _is_still(descriptor: int, path: Path) -> bool:
     try:
-        deadline = time.monotonic() + wait_seconds
-        told = False
-        while True:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError as taken:
-                holder = os.pread(descriptor, 32, 0).decode(errors="replace").strip() or "unknown"
-                if time.monotonic() > deadline:
-                    raise BusyError(f"{what} is held by process {holder}: wait for it, or end it") from taken
-                if not told:
-                    note(f"waiting: {what} is held by process {holder}")
-                    told = True
-                time.sleep(0.2)
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, str(os.getpid()).encode(), 0)
-        yield
-    finally:
-        os.close(descriptor)
+        return os.path.samestat(os.fstat(descriptor), path.stat())
+    except FileNotFoundError:
+        return False

@@ -190,6 +190,8 @@ def forget(layout: Layout) -> None:
     (layout.state / "run").unlink(missing_ok=True)
     if layout.run.exists():
         shutil.rmtree(layout.run)
-    for directory in (layout.logs, layout.pki, layout.config, layout.data):
+    own = (layout.logs, layout.pki, layout.config, layout.data, layout.data.parent, layout.state, layout.state.parent)
+    for directory in own:
         if directory.is_dir() and not any(directory.iterdir()):
             directory.rmdir()
+    layout.lock.unlink(missing_ok=True)

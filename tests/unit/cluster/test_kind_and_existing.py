@@ -37,6 +37,7 @@ class Recorder:
 @pytest.fixture
 def layout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Layout:
     monkeypatch.setattr("tradingbot_cluster.paths.runtime_base", lambda: tmp_path / "run")
+    monkeypatch.setattr("tradingbot_cluster.paths.LONGEST_DATA_PATH", 1000)
     for name in ("KUBECONFIG_EXISTING", "CONTEXT_EXISTING", "TRADINGBOT_BASE_IMAGE"):
         monkeypatch.delenv(name, raising=False)
     return Layout.of("default", tmp_path / "state")

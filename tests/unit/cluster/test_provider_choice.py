@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 @pytest.fixture
 def layout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Layout:
     monkeypatch.setattr("tradingbot_cluster.paths.runtime_base", lambda: tmp_path / "run")
+    monkeypatch.setattr("tradingbot_cluster.paths.LONGEST_DATA_PATH", 1000)
     return Layout.of("default", tmp_path / "state")
 
 

@@ -6,6 +6,8 @@ import json
 import os
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 @pytest.fixture
 def layout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Layout:
     monkeypatch.setattr("tradingbot_cluster.paths.runtime_base", lambda: tmp_path / "run")
+    monkeypatch.setattr("tradingbot_cluster.paths.LONGEST_DATA_PATH", 1000)
     made = Layout.of("default", tmp_path / "state")
     made.prepare()
     return made
@@ -127,3 +130,21 @@ def test_places_of_instances_differ_and_a_deep_checkout_has_short_ones(tmp_path:
     assert len(str(deep.run)) <= LONGEST_DATA_PATH
     if os.geteuid() == 0:
         assert len(str(deep.data)) <= LONGEST_DATA_PATH
+
+
+def test_a_lock_whose_file_the_holder_removed_still_excludes(tmp_path: Path) -> None:
+    lock = tmp_path / "lock"
+    inside: list[str] = []
+
+    def worker(name: str) -> None:
+        for _ in range(5):
+            with exclusive(lock, "it", wait_seconds=30):
+                inside.append(name)
+                assert len(inside) == 1
+                time.sleep(0.005)
+                inside.remove(name)
+                lock.unlink(missing_ok=True)
+
+    with ThreadPoolExecutor(4) as pool:
+        for done in [pool.submit(worker, str(number)) for number in range(4)]:
+            done.result()

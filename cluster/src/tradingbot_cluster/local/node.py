@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -90,12 +91,12 @@ class Node:
         with step("DNS service, storage class and volumes"):
             addons.apply(self.instance, kubectl)
 
-    def wait_ready(self, kubectl: Kubectl) -> None:
-        """Wait until pods can be scheduled to the node."""
+    def wait_ready(self, kubectl: Kubectl, since: datetime | None) -> None:
+        """Wait until the kubelet that was started after `since` says that pods can be scheduled to the node."""
         deadline = time.monotonic() + READY_SECONDS
         with step("node ready") as running:
             while True:
-                reason = self._not_ready(kubectl)
+                reason = self._not_ready(kubectl, since)
                 if not reason:
                     return
                 if time.monotonic() > deadline:
@@ -103,12 +104,14 @@ class Node:
                 running.update(reason)
                 time.sleep(0.25)
 
-    def _not_ready(self, kubectl: Kubectl) -> str:
+    def _not_ready(self, kubectl: Kubectl, since: datetime | None) -> str:
         listed = json.loads(kubectl.run("get", "nodes", "--output=json"))["items"]
         for item in listed:
             if item["metadata"]["name"] == self.instance.node:
                 for condition in item["status"].get("conditions", []):
                     if condition["type"] == "Ready":
+                        if since is not None and datetime.fromisoformat(condition["lastHeartbeatTime"]) < since:
+                            return "it has not said anything since its start"
                         return "" if condition["status"] == "True" else str(condition.get("message", "not ready"))
         return "it has not registered"
 

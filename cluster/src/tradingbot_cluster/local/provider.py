@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import time
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from tradingbot_cluster import binaries
@@ -48,6 +49,7 @@ class LocalProvider:
     def up(self, options: UpOptions) -> None:
         """Start what is not running, of an instance that is made when it is not there."""
         with self._locked():
+            began = datetime.now(UTC).replace(microsecond=0)
             instance = self._prepare(options)
             full = not instance.state.control_plane_only
             if full:
@@ -69,8 +71,9 @@ class LocalProvider:
                 self._start_all(node(instance)[:1])
                 worker.import_pause_image()
                 worker.apply_addons(self.kubectl(instance))
+                restarted = recorded(instance.record("kubelet")) is None
                 self._start_all(node(instance)[1:])
-                worker.wait_ready(self.kubectl(instance))
+                worker.wait_ready(self.kubectl(instance), began if restarted else None)
 
     def down(self) -> bool:
         """Stop and remove everything of the instance."""
@@ -218,9 +221,10 @@ class LocalProvider:
         states.remove(layout)
         if layout.run.exists():
             shutil.rmtree(layout.run)
-        for directory in (layout.state, layout.state.parent):
+        for directory in (layout.state, layout.state.parent, layout.data.parent):
             if directory.is_dir() and not any(directory.iterdir()) and recorded_state is not None:
                 directory.rmdir()
+        layout.lock.unlink(missing_ok=True)
 
     def _component_status(self, instance: Instance, component: Component) -> ComponentStatus:
         process = recorded(instance.record(component.name))
