@@ -133,7 +133,7 @@ def test_an_emergency_stop_with_closing_ends_flat() -> None:
     robot.step(events.EmergencyStop(120_000_000, "u-1", "api", "fire", close_positions=True))
     outcome = picture.stop_outcome(robot.engine)
     assert outcome is not None
-    assert outcome["state"] == "CLOSING"
+    assert outcome["state"] == "PENDING"
     robot.show(flat(2, 1000.0))
     outcome = picture.stop_outcome(robot.engine)
     assert outcome is not None

@@ -154,18 +154,32 @@ def stop_outcome(engine: Engine) -> dict[str, object] | None:
     facts = {"orders_cancelled": gone, "orders_left": len(entries), "positions_left": len(positions)}
     unknown = [order for order in entries if order.state is OrderState.UNKNOWN]
     if unknown:
-        return {"state": "UNKNOWN", "message": f"the venue has not confirmed {len(unknown)} orders", **facts}
+        return {
+            "state": "UNKNOWN",
+            "message": f"entry orders that the venue has not confirmed: {len(unknown)}",
+            **facts,
+        }
     if entries:
-        return {"state": "CANCELLING", "message": f"{len(entries)} entry orders are being cancelled", **facts}
+        return {"state": "PENDING", "message": f"entry orders being cancelled: {len(entries)}", **facts}
     if not stop.close_positions:
-        text = f"no entry order is open; {len(positions)} positions kept with their protective orders"
+        text = f"no entry order is open; positions kept with their protective orders: {len(positions)}"
         return {"state": "CANCELLED", "message": text, **facts}
     if not positions:
         return {"state": "FLAT", "message": "no entry order and no position is open", **facts}
     flattening = [order for order in engine.desk.live() if order.intent.role in (Role.FLATTEN, Role.EXIT)]
     if flattening:
-        return {"state": "CLOSING", "message": f"{len(positions)} positions are being closed at market", **facts}
-    return {"state": "RESIDUAL", "message": f"{len(positions)} positions could not be closed", **facts}
+        return {"state": "PENDING", "message": f"positions being closed at market: {len(positions)}", **facts}
+    if all(_dust(engine, position) for position in positions):
+        text = f"positions left, each worth less than the smallest order: {len(positions)}"
+        return {"state": "FLAT_WITH_DUST", "message": text, **facts}
+    return {"state": "RESIDUAL", "message": f"positions that could not be closed: {len(positions)}", **facts}
+
+
+def _dust(engine: Engine, position: Position) -> bool:
+    """Tell whether a position is too small to be closed."""
+    price = engine.price(position.symbol)
+    smallest = engine.state.instruments[position.symbol].min_notional
+    return price is not None and mul(abs(position.quantity), price) < smallest
 
 
 def _lives(engine: Engine, client_id: str) -> bool:

@@ -29,7 +29,7 @@ function options(width) {
     legend: { show: false },
     hooks: { setCursor: [point], setData: [point], ready: [point] },
     cursor: { drag: { x: false, y: false }, points: { size: 7 } },
-    axes: [{ ...axis, values: hours }, { ...axis, size: 68, values: (_, ticks) => ticks.map((tick) => tick.toLocaleString("en-US")) }],
+    axes: [{ ...axis, values: hours, size: 30 }, { ...axis, size: 68, values: (_, ticks) => ticks.map((tick) => tick.toLocaleString("en-US")) }],
     series: [
       {},
       {
