@@ -1,0 +1,124 @@
+"""RBAC granted equals RBAC used: the operator does all that it does, and the audit log says what that was."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+import yaml
+from tests.api.operator.harness import ROOT, RULES, SPEC, Namespace, eventually
+
+from tradingbot_operator.api.model import parse
+from tradingbot_operator.api.v1alpha1.safety import Mode
+from tradingbot_operator.api.v1alpha1.tradingbot import TradingBot
+from tradingbot_operator.desired.config import BuildConfig
+from tradingbot_operator.desired.kinds import BY_NAME, CHILDREN
+from tradingbot_operator.desired.tradingbot import build
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.api.operator.conftest import StartOperator
+
+pytestmark = pytest.mark.api
+
+Right = tuple[str, str, str]
+
+BOT = {"apiVersion": "tradingbots.dev/v1alpha1", "kind": "TradingBot", "spec": SPEC}
+
+NOT_REQUESTED: dict[Right, str] = {
+    ("tradingbots.dev", "tradingbots", "get"): "handed on in the bots' Roles, which only who has it may do",
+    (
+        "tradingbots.dev",
+        "tradingbots/finalizers",
+        "update",
+    ): "asked by OwnerReferencesPermissionEnforcement (OpenShift)",
+}
+BODIES = {
+    "Deployment": {
+        "replicas": 0,
+        "selector": {"matchLabels": {"x": "y"}},
+        "template": {"metadata": {"labels": {"x": "y"}}, "spec": {"containers": [{"name": "x", "image": "example/x"}]}},
+    },
+    "Service": {"ports": [{"port": 8080}]},
+    "NetworkPolicy": {"podSelector": {}},
+    "PodDisruptionBudget": {"maxUnavailable": 1, "selector": {"matchLabels": {"x": "y"}}},
+}
+
+
+def granted() -> set[Right]:
+    block = RULES.search((ROOT / "docs" / "rbac.md").read_text(encoding="utf-8"))
+    assert block is not None
+    return {
+        (group, resource, verb)
+        for rule in yaml.safe_load("rules:\n" + block[1])["rules"]
+        for group in rule["apiGroups"]
+        for resource in rule["resources"]
+        for verb in rule["verbs"]
+    }
+
+
+def used(audit_log: Path, user: str) -> set[Right]:
+    """What was asked for, as RBAC names it; an apply that made its object needed `create` beside `patch`."""
+    rights: set[Right] = set()
+    for line in audit_log.read_text(encoding="utf-8").splitlines():
+        event = json.loads(line)
+        target = event.get("objectRef", {})
+        if event["user"]["username"] != user or "resource" not in target:
+            continue
+        assert event["responseStatus"].get("code") != 403, f"refused: {event['verb']} {target}"
+        resource = "/".join(part for part in (target["resource"], target.get("subresource")) if part)
+        rights.add((target.get("apiGroup", ""), resource, event["verb"]))
+        if event["verb"] == "patch" and event["responseStatus"].get("code") == 201:
+            rights.add((target.get("apiGroup", ""), resource, "create"))
+    return rights
+
+
+def foreign(kind: str, name: str) -> dict[str, object]:
+    """An object of somebody else's under a name that the operator wants."""
+    manifest: dict[str, object] = {
+        "apiVersion": BY_NAME[kind].api_version,
+        "kind": kind,
+        "metadata": {"name": name, "labels": {"app.kubernetes.io/managed-by": "somebody"}},
+    }
+    if kind in BODIES:
+        manifest["spec"] = BODIES[kind]
+    if kind == "RoleBinding":
+        manifest["roleRef"] = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "view"}
+    return manifest
+
+
+def child_names(namespace: Namespace, bot: str) -> dict[str, str]:
+    """The names of the children that a bot would get."""
+    manifest = {**BOT, "metadata": {"name": bot, "namespace": namespace.name, "uid": "any"}}
+    wanted = build(parse(TradingBot, manifest), Mode.SIMULATION, BuildConfig(bot_image="any"))
+    return {child["kind"]: child["metadata"]["name"] for child in wanted.manifests}
+
+
+def test_what_is_granted_is_what_is_used(kubeconfig: Path, namespace: Namespace, start_operator: StartOperator) -> None:
+    operator = start_operator()
+    namespace.bot()
+    names = {kind: child["metadata"]["name"] for kind, child in namespace.wait_for_children().items()}
+    namespace.kubelet(namespace.pod(), ready=True)
+    namespace.wait_for_condition("Ready", "True", "AsExpected")
+    namespace.edit("TradingBot", "a", {"spec": {"logLevel": "DEBUG"}})
+    eventually(lambda: len(namespace.list("ConfigMap", "tradingbots.dev/bot=a")) == 2, "a second ConfigMap")
+    namespace.kubelet(namespace.pod(), ready=True)
+    eventually(lambda: namespace.get("ConfigMap", names["ConfigMap"]) is None, "the first ConfigMap is pruned")
+    namespace.edit("TradingBot", "a", {"spec": {"emergencyStop": {"active": True}}})
+    namespace.wait_for_condition("Suspended", "True", "EmergencyStopped")
+
+    # A Deployment is not written while something that it needs is blocked, so it gets a bot of its own.
+    for bot, taken in (("b", {kind.kind for kind in CHILDREN} - {"Deployment"}), ("c", {"Deployment"})):
+        for kind, name in child_names(namespace, bot).items():
+            if kind in taken:
+                namespace.create(foreign(kind, name))
+        namespace.bot(bot)
+        namespace.wait_for_condition("Ready", "False", "NameTaken", bot)
+    operator.idle()
+
+    log = kubeconfig.parent / "logs" / "audit.log"
+    requested = used(log, f"system:serviceaccount:{namespace.name}:the-operator")
+    assert requested - granted() == set(), "asked for, and not granted"
+    assert granted() - requested == set(NOT_REQUESTED), "granted, and not used"
