@@ -182,6 +182,9 @@ def running() -> Iterator[Server]:
 
 
 if __name__ == "__main__":
+    # Also as a background job, where a shell has switched SIGINT off.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
     with running() as private:
         print(private.url(), flush=True)
         with contextlib.suppress(KeyboardInterrupt):

@@ -7,6 +7,7 @@ the first successful read nothing may be entered; afterwards the last known wish
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,6 +33,10 @@ LINE_BYTES = 4 * 1024 * 1024
 
 _STATES = {"Active": State.ACTIVE, "Paused": State.PAUSED, "Reducing": State.REDUCING}
 _log = logs.get(__name__)
+
+
+KEEPALIVE = {"TCP_KEEPIDLE": 10, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 3}
+"""Seconds, seconds, probes: a connection whose other end is gone is noticed within half a minute."""
 
 
 class GoneError(Exception):
@@ -67,6 +72,17 @@ def in_pod(environment: Mapping[str, str], namespace: str, name: str, uid: str, 
     return Address(f"https://{host}:{port}", namespace, name, uid, ACCOUNT / "token", ACCOUNT / "ca.crt")
 
 
+def _socket(address: tuple[Any, ...]) -> socket.socket:
+    """Make a socket that notices when nobody is there any more: a silent watch must not hide a stop."""
+    family, kind, protocol = address[0], address[1], address[2]
+    made = socket.socket(family, kind, protocol)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in KEEPALIVE.items():
+        if hasattr(socket, name):
+            made.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+    return made
+
+
 class SelfWatch:
     """Reads and watches one object; what it says goes to `Control` at once."""
 
@@ -79,7 +95,8 @@ class SelfWatch:
         """Watch for ever. Errors are waited out, and never loosen anything."""
         attempt = 0
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=READ_SECONDS, sock_read=WATCH_SECONDS + READ_SECONDS)
-        async with aiohttp.ClientSession(timeout=timeout, read_bufsize=LINE_BYTES) as session:
+        connector = aiohttp.TCPConnector(socket_factory=_socket)
+        async with aiohttp.ClientSession(connector=connector, timeout=timeout, read_bufsize=LINE_BYTES) as session:
             while True:
                 try:
                     if not self._version:
