@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from tests.unit.operator.helpers import bot
 
@@ -155,6 +155,7 @@ _parameters = st.dictionaries(
 
 
 @given(_parameters)
+@example({"p\n": 1, "on": True, "x: y": "#", "": "\x85\u2028", "n": 1e-07})
 def test_config_yaml_reads_back_as_it_was_meant(parameters: dict[str, Any]) -> None:
     spec = {"strategy": {"name": "breakout", "symbols": ["BTC/USD"], "parameters": copy.deepcopy(parameters)}}
     values = config_values(bot(**spec), Mode.SIMULATION)

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from tradingbot_operator.api.v1alpha1.safety import Mode
     from tradingbot_operator.api.v1alpha1.tradingbot import TradingBot, TradingBotSpec
 
-_PLAIN_KEY: Final = re.compile(r"^(?!(?:y|n|yes|no|on|off|true|false|null)$)[a-z][a-z0-9_]*$")
+_PLAIN_KEY: Final = re.compile(r"^(?!(?:y|n|yes|no|on|off|true|false|null)$)[a-z][a-z0-9_]*")
 _UNPRINTABLE: Final = re.compile("[^\n -~\u00a0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
 HEADER: Final = "# Written by tradingbot-operator. Change the TradingBot, not this file.\n"
 
@@ -104,7 +104,7 @@ def _lines(values: dict[str, Any], indent: int) -> list[str]:
 
 
 def _key(key: str) -> str:
-    return key if _PLAIN_KEY.match(key) else _string(key)
+    return key if _PLAIN_KEY.fullmatch(key) else _string(key)
 
 
 def _flow(value: Any) -> str:

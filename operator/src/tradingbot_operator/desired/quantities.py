@@ -16,7 +16,7 @@ def canonical(quantity: str) -> str:
 
     Raises ValueError for what is no quantity.
     """
-    match = _PARTS.match(quantity)
+    match = _PARTS.fullmatch(quantity)
     if match is None:
         raise ValueError(f"not a quantity: {quantity}")
     number, unit = Decimal(match[1]), match[2] or ""
@@ -60,7 +60,7 @@ def _exponent(value: Decimal) -> str:
 
 def amount(quantity: str) -> Decimal:
     """Return the amount in its base unit (cores, bytes). Raises ValueError for what is no quantity."""
-    match = _PARTS.match(quantity)
+    match = _PARTS.fullmatch(quantity)
     if match is None:
         raise ValueError(f"not a quantity: {quantity}")
     number, unit = Decimal(match[1]), match[2] or ""

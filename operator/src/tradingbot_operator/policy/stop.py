@@ -83,7 +83,7 @@ def _outcome(outcome: dict[str, Any]) -> EmergencyStopOutcome:
 
 
 def _is_older(stop: EmergencyStopStatus, than: EmergencyStopStatus) -> bool:
-    mine, other = _ID.match(stop.id), _ID.match(than.id)
+    mine, other = _ID.fullmatch(stop.id), _ID.fullmatch(than.id)
     if mine and other and mine[1] == other[1]:
         return int(mine[2]) < int(other[2])
     return stop.since < than.since
