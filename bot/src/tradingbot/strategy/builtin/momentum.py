@@ -28,11 +28,11 @@ class RateOfChange(msgspec.Struct):
     def update(self, value: int) -> float | None:
         """Take a value in ticks; return the change once there is a value `size` candles ago."""
         self.window.append(value)
+        if len(self.window) > self.size + 1:
+            self.window.pop(0)
         if len(self.window) <= self.size:
             return None
-        then = self.window[0] if len(self.window) == self.size + 1 else self.window.pop(0)
-        if len(self.window) > self.size:
-            self.window.pop(0)
+        then = self.window[0]
         return (value - then) / then
 
 
