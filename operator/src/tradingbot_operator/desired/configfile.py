@@ -45,7 +45,8 @@ def config_values(bot: TradingBot, mode: Mode) -> dict[str, Any]:
 
 def _risk(spec: TradingBotSpec) -> dict[str, Any]:
     risk = spec.risk
-    return {
+    order_value = {} if risk.max_order_value is None else {"max_order_value": _number(risk.max_order_value)}
+    return order_value | {
         "max_drawdown": _number(risk.max_drawdown),
         "daily_loss_limit": _number(risk.daily_loss_limit),
         "max_position_size": _number(risk.max_position_size),
