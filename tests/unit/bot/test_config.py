@@ -147,7 +147,7 @@ def test_what_cannot_work_is_refused_with_its_field_and_a_way_out(
 
 STRATEGIES: list[tuple[str, str, str, str]] = [
     ("strategy: {name: brakeout}", "UnknownStrategy", "strategy.name", "Did you mean breakout?"),
-    ("strategy: {name: zzz}", "UnknownStrategy", "known are", "breakout, moving-average-cross"),
+    ("strategy: {name: zzz}", "UnknownStrategy", "known are", "breakout, mean-reversion, momentum, moving"),
     ("strategy: {name: breakout, parameters: {entry_lokback: 3}}", "InvalidStrategyParameters",
      "strategy.parameters.entry_lokback", "did you mean entry_lookback?"),
     ("strategy: {name: breakout, parameters: {entry_lookback: 1}}", "InvalidStrategyParameters",

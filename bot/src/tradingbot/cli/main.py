@@ -1,4 +1,4 @@
-"""`tradingbot`: run, strategies, check-config."""
+"""`tradingbot`: run, backtest, strategies, check-config."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from tradingbot.cli.backtest import backtest
 
 app = typer.Typer(
     name="tradingbot",
@@ -43,6 +45,9 @@ def run(config: ConfigFile = None) -> None:
     from tradingbot.cli.run import run_bot
 
     raise typer.Exit(run_bot(config))
+
+
+app.command()(backtest)
 
 
 @app.command()

@@ -154,7 +154,7 @@ function months() {
   }
   // One line per month while they are few, a grid of years otherwise.
   if (years.size < 3) {
-    return pairs("months", Object.entries(result.monthly_returns).map(([month, value]) => [month, signed(value), value < 0 ? "minus" : "plus"]));
+    return pairs("months", Object.entries(result.monthly_returns).map(([month, value]) => [month, signed(value), value < 0 ? "minus" : value > 0 ? "plus" : ""]));
   }
   fill("months", [[""], ...names.map((name) => [name])], [...years].map(([year, values]) => [
     [year], ...values.map((value) => (value === null ? [""] : [(value * 100).toFixed(1), value < 0 ? "minus" : "plus"])),
@@ -185,7 +185,7 @@ function chart(id, data, series, values, tell, extra = {}) {
     tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC"),
     legend: { show: false },
     cursor: { sync: { key: sync.key, scales: ["x", null] }, points: { size: 6 }, drag: { x: true, y: false }, ...cursor },
-    axes: [{ ...axis, values: ticks, space: 64 }, { ...axis, size: 72, space: 34, values: (_, all) => all.map(values) }],
+    axes: [{ ...axis, values: ticks, space: 64, size: 28 }, { ...axis, size: 72, space: 26, values: (_, all) => all.map(values) }],
     series: [{}, ...series],
     hooks: { ...hooks, setCursor: [write], ready: [write] },
     ...rest,
