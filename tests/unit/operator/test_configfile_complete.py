@@ -8,8 +8,8 @@ import pytest
 
 from tradingbot_operator.api.model import parse
 from tradingbot_operator.api.v1alpha1.safety import Mode
-from tradingbot_operator.api.v1alpha1.tradingbot import TradingBot
 from tradingbot_operator.api.v1alpha1.trading import Risk, Simulation
+from tradingbot_operator.api.v1alpha1.tradingbot import TradingBot
 from tradingbot_operator.desired.configfile import config_values
 
 SPEC = {
