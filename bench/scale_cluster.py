@@ -19,9 +19,9 @@ import yaml
 
 from tradingbot_cluster import binaries
 from tradingbot_cluster.demo.tools import Tools
+from tradingbot_cluster.interface import UpOptions
 from tradingbot_cluster.local.provider import LocalProvider
 from tradingbot_cluster.paths import Layout, checkout_root
-from tradingbot_cluster.provider import UpOptions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,6 +9,7 @@ from typing import Any
 
 from tradingbot_cluster import binaries, provider
 from tradingbot_cluster.demo.tools import Tools
+from tradingbot_cluster.interface import UpOptions
 from tradingbot_cluster.paths import Layout
 
 _PROGRAM_TOOLS = {"kubectl": "kube", "helm": "helm"}
@@ -26,7 +27,7 @@ def cluster_runs() -> bool:
 
 def cluster_up() -> None:
     """Bring the cluster up, or what is missing of it."""
-    provider.make(Layout.of()).up(provider.UpOptions())
+    provider.make(Layout.of()).up(UpOptions())
 
 
 def cluster_down() -> bool:

@@ -64,7 +64,7 @@ def show(tools: Tools, namespace: str, bot: str) -> None:
 
 def _last_trades(tools: Tools, namespace: str, bot: str) -> Table:
     table = Table(
-        "market time (UTC)", "symbol", "side", "role", "quantity", "price", "fee", "realized", box=None, pad_edge=False
+        "time (UTC)", "symbol", "side", "role", "quantity", "price", "fee", "profit", box=None, pad_edge=False
     )
     table.title = f"last trades of {bot}"
     table.title_justify = "left"
