@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import shutil
 import tarfile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -150,3 +152,18 @@ def test_image_archive_holds_the_program_and_runs_it_as_nobody() -> None:
             assert files.getmember("pause").mode == 0o755
     assert manifest["RepoTags"] == ["localhost/x/pause:1"]
     assert config["config"] == {"Entrypoint": ["/pause"], "User": "65535:65535"}
+
+
+def test_groups_that_end_while_they_are_listed_are_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cgroups, "hierarchies", lambda: [cgroups.Hierarchy(tmp_path, ())])
+    for number in range(3):
+        (tmp_path / "a" / f"pod{number}" / "container").mkdir(parents=True)
+    real = os.scandir
+
+    def scan(path: str) -> object:
+        shutil.rmtree(tmp_path / "a" / "pod1", ignore_errors=True)
+        return real(path)
+
+    monkeypatch.setattr(os, "scandir", scan)
+    cgroups.remove("a")
+    assert not (tmp_path / "a").exists()

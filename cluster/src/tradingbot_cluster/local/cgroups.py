@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import time
 from dataclasses import dataclass
@@ -122,7 +123,6 @@ def _groups(name: str) -> Iterator[Path]:
     """Yield the group's directory in each hierarchy and those below it, the deepest first."""
     for hierarchy in hierarchies():
         top = hierarchy.path / name
-        if top.is_dir():
-            below = [entry for entry in top.rglob("*") if entry.is_dir()]
-            yield from sorted(below, key=lambda entry: len(entry.parts), reverse=True)
-            yield top
+        # Groups end while they are listed; os.walk passes over what is gone, Path.rglob raises.
+        for folder, _, _ in os.walk(top, topdown=False):
+            yield Path(folder)
