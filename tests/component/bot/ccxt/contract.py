@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Protocol
 
 from tests.component.bot.ccxt.world import SYMBOL, intent
+
 from tradingbot.domain.orders import OrderType, Role, Side
 from tradingbot.ports.venue import Absent, Accepted, Found, Refused, Unavailable, VenueReport
 
@@ -58,13 +59,13 @@ class VenueContract:
         assert isinstance(await venue.submit(intent("one")), Accepted)
         found = await venue.look_up("one", SYMBOL)
         assert isinstance(found, Found)
-        assert (found.live, found.filled) == (True, 0)
+        assert (found.live, found.filled) == (True, Decimal(0))
         [listed] = (await told(ground)).orders
-        assert (listed.client_id, listed.symbol, listed.filled) == ("one", SYMBOL, 0)
+        assert (listed.client_id, listed.symbol, listed.filled) == ("one", SYMBOL, Decimal(0))
         assert isinstance(await venue.cancel("one", SYMBOL), Accepted)
         found = await venue.look_up("one", SYMBOL)
         assert isinstance(found, Found)
-        assert (found.live, found.filled) == (False, 0)
+        assert (found.live, found.filled) == (False, Decimal(0))
         assert (await told(ground)).orders == ()
 
     async def test_an_order_sent_twice_exists_once(self, ground: Ground) -> None:

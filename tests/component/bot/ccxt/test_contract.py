@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.component.bot.ccxt.contract import VenueContract
 from tests.component.bot.ccxt.world import MARKET, SYMBOL, World
+
 from tradingbot.domain.instrument import Instrument
 from tradingbot.domain.market import MINUTE, Candle
 from tradingbot.venues.sim.exchange import SimExchange

@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Self
 
 from tests.exchange_server import ApiKey, ExchangeServer, FaultPlan, ManualClock
+
 from tradingbot.domain.orders import Approved, Intent, OrderType, Role, Side
 from tradingbot.ports.venue import Unavailable
 from tradingbot.venues.ccxt.gateway import Credentials
