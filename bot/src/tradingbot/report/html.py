@@ -37,6 +37,7 @@ def page(document: bytes) -> str:
         "PLOT_STYLE": plot_style,
         "STYLE": style,
         "PLOT": plot,
+        "LICENCE": html.escape((VENDOR / "uPlot.LICENSE").read_text(encoding="utf-8").strip()),
         "SCRIPT": script,
         "DATA": data,
     }
