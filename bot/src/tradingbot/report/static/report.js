@@ -55,7 +55,7 @@ function pairs(id, rows) {
     const line = body.insertRow();
     const cell = element("th", name);
     cell.scope = "row";
-    line.append(cell, element("td", value, className ?? "num"));
+    line.append(cell, element("td", value, className ?? "right"));
   }
 }
 
@@ -91,7 +91,8 @@ function tables() {
   pairs("figures", [
     [`CAGR (of ${metrics.days.toFixed(0)} days)`, signed(metrics.cagr)],
     ["Calmar", ratio(metrics.calmar)],
-    ["Drawdown from, to", fall.depth ? `${when(fall.peak_ts)} – ${when(fall.trough_ts)}` : NOTHING],
+    ["Drawdown from", fall.depth ? when(fall.peak_ts) : NOTHING],
+    ["Drawdown to", fall.depth ? when(fall.trough_ts) : NOTHING],
     ["Recovered", fall.recovered_ts ? when(fall.recovered_ts) : "no"],
     ["Longest under water", span(metrics.longest_under_water)],
     ["Exposure", percent(metrics.exposure)],
