@@ -144,7 +144,7 @@ class Gateway:
         }
         client = getattr(ccxt, self.exchange)(settings)
         if self.test_mode:
-            if "test" not in client.urls:
+            if not client.urls.get("test"):
                 text = f"exchange.testMode: {self.exchange} has no test exchange; set it to false to trade for real"
                 raise ConfigurationError("InvalidConfiguration", text)
             client.set_sandbox_mode(True)

@@ -79,6 +79,7 @@ class Preflight(msgspec.Struct, frozen=True, kw_only=True):
     def json(self) -> dict[str, Any]:
         """Return plain JSON types."""
         found: dict[str, Any] = msgspec.to_builtins(self)
+        found["reasons"] = list(self.reasons)
         if self.skew is not None:
             found["skew"]["ok"] = self.skew.ok
         return found
