@@ -17,6 +17,8 @@ from tradingbot.venues.sim.rules import SimRules
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from tradingbot.ports.venue import Venue
+
 pytestmark = pytest.mark.component
 BTC = Instrument(SYMBOL, "BTC", "USDT", Decimal("0.01"), Decimal("0.00001"), Decimal(5))
 
@@ -44,7 +46,8 @@ class CcxtGround:
     fee_in_base = True
 
     def __init__(self, world: World) -> None:
-        self.world, self.venue = world, world.venue
+        self.world = world
+        self.venue: Venue = world.venue
 
     def move(self, price: str) -> None:
         self.world.manual.advance(seconds=1)

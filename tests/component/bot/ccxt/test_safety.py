@@ -94,6 +94,20 @@ async def test_a_request_refused_for_its_time_stops_entries_until_the_clock_is_m
         assert isinstance(await world.venue.submit(intent("z")), Accepted)
 
 
+@pytest.mark.parametrize("jump_ms", [-20_000, 20_000])
+async def test_a_clock_that_jumps_stops_entries_and_no_cancel(jump_ms: int) -> None:
+    async with World() as world:
+        for name in ("one", "two"):
+            assert isinstance(await world.venue.submit(intent(name)), Accepted)
+        world.clock.skew_ms = jump_ms
+        assert isinstance(await world.venue.cancel("one", SYMBOL), Accepted)
+        assert code(await world.venue.submit(intent("x"))) == "CLOCK_SKEW"
+        world.clock.skew_ms = 0
+        assert code(await world.venue.submit(close("out"))) == "CLOCK_SKEW"
+        assert isinstance(await world.venue.submit(close("again")), Accepted)
+        assert isinstance(await world.venue.cancel("two", SYMBOL), Accepted)
+
+
 async def test_an_exchange_that_cannot_be_reached_is_said_to_be() -> None:
     async with World(connect=False) as world:
         world.server.faults.add(Kind.DROP, "GET", times=None)
@@ -294,6 +308,12 @@ async def test_no_secret_in_any_text(caplog: pytest.LogCaptureFixture) -> None:
                 said.append(repr(await world.venue.report(0)))
                 said.append(repr(await world.venue.connect()))
                 world.wait(60)
+        for kind in (Kind.DROP, Kind.CUT_BODY, Kind.HTTP_ERROR):
+            world.server.faults.clear()
+            world.server.faults.add(kind, "GET", times=None)
+            lost = await world.venue.gateway.call("fetch_balance", lane=Lane.STOP, weight=1)
+            assert lost.error is not None
+            said += [repr(lost), "".join(traceback.format_exception(lost.error))]
         world.server.faults.clear()
         said_by_exchange: dict[str, Any] = {"code": -2014, "msg": f"API-key {KEY} of {SECRET} invalid.", "status": 401}
         world.server.faults.add(Kind.REJECT, "GET", times=None, **said_by_exchange)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import importlib
 import logging
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,7 @@ import msgspec
 
 from tradingbot.domain.errors import ConfigurationError
 from tradingbot.venues.ccxt.limits import Budget, Lane, Wait
-from tradingbot.venues.ccxt.outcome import LONGEST_TEXT, Evidence, cause
+from tradingbot.venues.ccxt.outcome import LONGEST_TEXT, Evidence, cause, without_query
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -118,6 +119,10 @@ class Gateway:
             self._client = self._make()
         return self._client
 
+    async def load(self) -> None:
+        """Import ccxt beside the event loop: it takes most of a second."""
+        await asyncio.to_thread(importlib.import_module, "ccxt.async_support")
+
     def _make(self) -> Any:
         import ccxt.async_support as ccxt
 
@@ -192,7 +197,7 @@ class Gateway:
         except ConfigurationError:
             raise
         except Exception as error:  # noqa: BLE001 - whatever comes through ccxt is judged by `outcome`
-            error.args = tuple(self.credentials.scrub(str(arg)) for arg in error.args)
+            error.args = tuple(self.credentials.scrub(without_query(str(arg))) for arg in error.args)
             return Reply(error=error, evidence=evidence)
         finally:
             _evidence.reset(token)

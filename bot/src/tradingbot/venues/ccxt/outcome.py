@@ -171,9 +171,14 @@ def cause(error: BaseException, evidence: Evidence | None = None) -> str:
     """Write an error for a log: its class, the exchange's words or ccxt's without the address it asked."""
     if evidence is not None and evidence.code:
         return f"{type(error).__name__}: HTTP {evidence.status} {evidence.code} {evidence.text}"
-    text = re.sub(r"\?\S*", "", str(error))[:LONGEST_TEXT]
+    text = without_query(str(error))[:LONGEST_TEXT]
     status = f"HTTP {evidence.status} " if evidence is not None and evidence.status else ""
     return f"{type(error).__name__}: {status}{text}".strip()
+
+
+def without_query(text: str) -> str:
+    """Cut the parameters, and with them the signature, off each address in a text."""
+    return re.sub(r"\?\S*", "", text)
 
 
 def _is(error: BaseException, name: str) -> bool:
