@@ -174,6 +174,7 @@ def test_several_symbols_and_the_synthetic_market() -> None:
     assert first.ledger == second.ledger
     assert first.inputs.candles >= 2 * 3 * 1440 - 2
     assert first.inputs.files == ()
+    assert first.inputs.dataset == ""
     assert set(first.prices) == {"BTC/USD", "ETH/USD"}
 
 
@@ -296,6 +297,14 @@ def test_the_environment_counts_and_options_count_more() -> None:
     found = settings(Options(seed=9, parameters=("cooldown=3",)), environment)
     assert wiring.rules(found).commission == Decimal("0.002")
     assert (found.simulation.seed, found.strategy.parameters) == (9, {"cooldown": "3"})
+
+
+def test_a_configuration_that_names_no_feed_is_tried_on_the_recorded_past(tmp_path: Path) -> None:
+    file = tmp_path / "c.yaml"
+    file.write_text("strategy: {name: breakout}\n")
+    assert settings(Options(config=file), {}).simulation.feed.type.value == "Recorded"
+    file.write_text("strategy: {name: breakout}\nsimulation: {feed: {type: Synthetic}}\n")
+    assert settings(Options(config=file), {}).simulation.feed.type.value == "Synthetic"
 
 
 def test_parameters_of_one_strategy_are_not_given_to_another(tmp_path: Path) -> None:

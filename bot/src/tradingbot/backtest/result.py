@@ -108,6 +108,8 @@ class Inputs(msgspec.Struct, frozen=True, kw_only=True):
     symbols: tuple[str, ...]
     timeframe: str
     quote: str
+    dataset: str
+    """Name of the recorded dataset, empty for the synthetic market."""
     begin: str
     end: str
     seed: int
@@ -236,6 +238,7 @@ def _inputs(backtest: Backtest) -> Inputs:
         symbols=engine.config.symbols,
         timeframe=settings.strategy.timeframe,
         quote=engine.config.quote,
+        dataset=settings.simulation.feed.dataset if market.files else "",
         begin=iso(market.begin),
         end=iso(backtest.record.equity_ts[-1]),
         seed=settings.simulation.seed,

@@ -83,6 +83,9 @@ def settings(options: Options, environment: Mapping[str, str]) -> Settings:
     values["mode"] = Mode.SIMULATION
     strategy, simulation = values["strategy"], values["simulation"]
     simulation["feed"].update(speed=Decimal(0), loop=False)
+    if "feed" not in base.simulation.model_fields_set or simulation["feed"]["type"] is FeedType.LIVE:
+        # A past that was real, unless the configuration asks for a made-up one.
+        simulation["feed"].update(type=FeedType.RECORDED)
     if options.strategy is not None and options.strategy != strategy["name"]:
         # Parameters of one strategy mean nothing to another.
         strategy.update(name=options.strategy, parameters={})

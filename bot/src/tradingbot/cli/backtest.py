@@ -16,7 +16,9 @@ OutputFolder = Annotated[Path | None, typer.Option("--output", "-o", help="Folde
 
 def backtest(
     config: ConfigFile = None,
-    strategy: Annotated[str | None, typer.Option(help="Name of an installed strategy.  [default: breakout]")] = None,
+    strategy: Annotated[
+        str | None, typer.Option(help="An installed strategy; breakout if nothing says another.")
+    ] = None,
     param: Annotated[
         list[str] | None, typer.Option("--param", "-p", metavar="NAME=VALUE", help="A parameter; may be repeated.")
     ] = None,
@@ -26,7 +28,7 @@ def backtest(
     timeframe: Annotated[str | None, typer.Option(help="Length of a candle: 1m, 5m, 1h, 1d.")] = None,
     data: Annotated[
         str | None,
-        typer.Option(help="Folder of candles, name of a dataset, or synthetic.  [default: recorded]"),
+        typer.Option(help="Folder of candles, name of a dataset, or synthetic; recorded if nothing is said."),
     ] = None,
     begin: Annotated[
         str | None, typer.Option("--from", metavar="DATE", help="First day or moment (UTC), included.")
@@ -38,8 +40,8 @@ def backtest(
 ) -> None:
     """Trade the past with the engine and the exchange of a simulation, and say what came of it.
 
-    Exit codes: 0 done; 2 an option is wrong; 65 there is no data; 70 the strategy failed (the report is written all
-    the same); 74 the report cannot be written; 78 the configuration is refused; 130 interrupted.
+    Exit codes: 0 done, 2 wrong option, 65 no such data, 70 strategy failed, 74 report cannot be written,
+    78 configuration refused, 130 interrupted.
     """
     from tradingbot.backtest.setup import Options
     from tradingbot.cli.backtest_run import run

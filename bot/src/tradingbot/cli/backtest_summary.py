@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from tradingbot.backtest.result import Result
+    from tradingbot.backtest.result import Inputs, Result
 
 NOTHING = "-"
 
@@ -41,11 +41,17 @@ def duration(microseconds: int) -> str:
     return " ".join(f"{count} {unit}" for count, unit in parts if count) or "0 min"
 
 
+def _span(inputs: Inputs) -> str:
+    return f"{inputs.begin[:16]} to {inputs.end[:16]} UTC"
+
+
 def show(result: Result, console: Console) -> None:
     """Print the figures, why trading ended early, and what the gate denied."""
     inputs, m = result.inputs, result.metrics
     symbols = ", ".join(inputs.symbols)
-    console.print(f"[bold]{inputs.strategy}[/bold] on {symbols} {inputs.timeframe}, {inputs.begin} to {inputs.end}")
+    source = f"{inputs.dataset} data" if inputs.files else f"synthetic market, seed {inputs.seed}"
+    console.print(f"[bold]{inputs.strategy}[/bold] on {symbols} {inputs.timeframe} ({source})")
+    console.print(f"{_span(inputs)}, {inputs.candles:,} candles", style="dim")
     table = Table(show_header=False, show_edge=False, box=None, padding=(0, 2, 0, 0))
     for _ in range(2):
         table.add_column(style="dim", no_wrap=True)
@@ -66,8 +72,8 @@ def show(result: Result, console: Console) -> None:
         table.add_row(*row)
     console.print(table)
     for halt in result.halts:
-        console.print(f"[bold red]trading ended {halt['ts']}[/bold red] ({halt['source']}): ", end="")
-        console.print(halt["reason"], markup=False)
+        console.print(f"[bold red]trading ended {halt['ts']}[/bold red] ({halt['source']}): ", end="", soft_wrap=True)
+        console.print(halt["reason"], markup=False, soft_wrap=True)
     for position in result.open_positions:
         unrealized = money(position["unrealized"])
         console.print(f"open at the end: {position['quantity']} {position['symbol']}, unrealized {unrealized}")

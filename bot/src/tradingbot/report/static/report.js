@@ -80,7 +80,7 @@ function tiles() {
 function tables() {
   $("subtitle").textContent =
     `${inputs.timeframe} candles, ${inputs.begin.slice(0, 16).replace("T", " ")} to ${inputs.end.slice(0, 16).replace("T", " ")} UTC · ` +
-    `${inputs.candles.toLocaleString("en-US")} candles · simulated exchange, no real money`;
+    `${inputs.candles.toLocaleString("en-US")} candles (${inputs.dataset ? `${inputs.dataset} data` : "synthetic market"}) · simulated exchange, no real money`;
   for (const halt of result.halts) {
     const line = element("p");
     line.append(element("b", `Trading ended ${halt.ts.slice(0, 16).replace("T", " ")} UTC`), ` (${halt.source}): ${halt.reason}`);
