@@ -120,9 +120,30 @@ def test_the_whole_document_is_the_same_under_any_hash_seed() -> None:
     assert json.loads(other)["inputs"]["seed"] == 4
 
 
-def test_the_result_adds_up() -> None:
-    backtest = trade(SHORT)
+SHORT_SELLING = """
+strategy: {name: momentum, parameters: {cooldown: 0, threshold: 0.004, allow_short: true}}
+exchange: {market_type: Futures}
+"""
+PARTIAL_FILLS = """
+strategy: {name: breakout, parameters: {cooldown: 0}}
+simulation: {feed: {type: Synthetic}, latency_milliseconds: 0}
+"""
+
+
+@pytest.mark.parametrize(
+    ("config", "end"), [("", "2022-01-07"), (SHORT_SELLING, "2022-01-14"), (PARTIAL_FILLS, "2024-01-08")]
+)
+def test_the_result_adds_up(tmp_path: Path, config: str, end: str) -> None:
+    options = SHORT
+    if config:
+        (tmp_path / "c.yaml").write_text(config)
+        options = Options(config=tmp_path / "c.yaml", end=end)
+    backtest = trade(options)
     result = results.build(backtest)
+    if config == SHORT_SELLING:
+        assert {trip.direction for trip in result.round_trips} == {"long", "short"}
+    if config == PARTIAL_FILLS:
+        assert max(trip.fills for trip in result.round_trips) > 4
     record, metrics = backtest.record, result.metrics
     assert metrics.fees == total(trade.fee for trade in record.trades) == backtest.engine.state.book.fees("USD")
     profit = total(trip.profit for trip in result.round_trips)
@@ -135,7 +156,7 @@ def test_the_result_adds_up() -> None:
     assert result.curve.equity[0] == float(metrics.capital)
     assert max(result.curve.drawdown) == pytest.approx(metrics.max_drawdown.depth, abs=1e-8)
     assert metrics.slippage > 0
-    assert results.encode(result) == results.encode(results.build(trade(SHORT)))
+    assert results.encode(result) == results.encode(results.build(trade(options)))
     assert json.loads(results.encode(result))["metrics"]["final_equity"] == f"{metrics.final_equity}"
 
 

@@ -185,7 +185,7 @@ function chart(id, data, series, values, tell, extra = {}) {
     height: target.clientHeight,
     tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC"),
     legend: { show: false },
-    cursor: { sync: { key: sync.key, scales: ["x", null] }, points: { size: 6 }, drag: { x: true, y: false }, ...cursor },
+    cursor: { sync: { key: sync.key, scales: ["x", null] }, y: false, points: { size: 6 }, drag: { x: true, y: false }, ...cursor },
     axes: [{ ...axis, values: ticks, space: 64, size: 28 }, { ...axis, size: 72, space: 26, values: (_, all) => all.map(values) }],
     series: [{}, ...series],
     hooks: { ...hooks, setCursor: [write], ready: [write] },
