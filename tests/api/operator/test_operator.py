@@ -249,9 +249,9 @@ def test_logs_are_json_with_the_objects_key_and_end_cleanly(namespace: Namespace
     namespace.bot()
     namespace.wait_for_children()
     assert operator.stop() == 0
-    created = [line for line in operator.lines() if line["message"] == "child created"]
-    assert len(created) == len(CHILDREN)
-    assert {line["key"] for line in created} == {f"{namespace.name}/a"}
-    assert len({line["reconcile_id"] for line in created}) == 1
+    (written,) = [line for line in operator.lines() if line["message"] == "children written"]
+    assert [text.split()[:2] for text in written["children"]] == [["created", kind.kind] for kind in CHILDREN]
+    assert written["key"] == f"{namespace.name}/a"
+    assert written["reconcile_id"]
     assert not [line for line in operator.lines() if line["level"] in {"error", "critical", "warning"}]
     assert "trading-database" not in json.dumps(operator.lines())

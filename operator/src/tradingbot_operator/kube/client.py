@@ -58,6 +58,8 @@ class KubeClient:
             where = f"the kubeconfig {kubeconfig}" if kubeconfig else "the pod's ServiceAccount"
             raise ConfigurationError(f"cannot read {where}: {error}") from None
         configuration.connection_pool_maxsize = connections
+        # The default looks for proxies and ~/.netrc in a thread, once a request.
+        configuration.client_session_kwargs = {"trust_env": False}
         api = kclient.ApiClient(configuration)
         api.user_agent = FIELD_MANAGER
         return cls(api, timeout_seconds=timeout_seconds, on_request=on_request)

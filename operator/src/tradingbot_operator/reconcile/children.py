@@ -46,11 +46,13 @@ class Blocked(Exception):  # noqa: N818 - an outcome of one child, not an error 
 
 
 class Children:
-    """Applies and prunes the children of one custom resource at a time."""
+    """Applies and prunes the children of one custom resource, during one pass."""
 
     def __init__(self, kube: KubeApi, store: Store) -> None:
         self._kube = kube
         self._store = store
+        self.written: list[str] = []
+        """What was written, for the log: one line a pass."""
 
     async def ensure(self, key: Key, uid: str, manifest: Manifest) -> None:
         """Make one child what it should be. Raise Blocked, or UnavailableError and ThrottledError of the server."""
@@ -83,11 +85,12 @@ class Children:
             except (NotFoundError, ConflictError):
                 log.debug("a ConfigMap was gone before it was pruned", name=meta["name"])
             self._store.discard(ObjectId(CONFIG_MAP.kind, key.namespace, meta["name"]))
+            self.written.append(f"pruned {CONFIG_MAP.kind} {meta['name']}")
 
     async def _write_new(self, manifest: Manifest) -> None:
         written = await self._kube.apply_new(BY_NAME[manifest["kind"]], manifest)
         self._store.put(manifest["kind"], written)
-        log.info("child created", kind=manifest["kind"], name=manifest["metadata"]["name"])
+        self.written.append(f"created {manifest['kind']} {manifest['metadata']['name']}")
 
     async def _write_over(self, key: Key, uid: str, manifest: Manifest, live: dict[str, Any]) -> None:
         whose = ownership(live, key.name, uid)
@@ -99,7 +102,7 @@ class Children:
         bound = manifest | {"metadata": manifest["metadata"] | {"uid": live["metadata"]["uid"]}}
         written = await self._kube.apply(BY_NAME[manifest["kind"]], bound, force=True)
         self._store.put(manifest["kind"], written)
-        log.info("child changed", kind=manifest["kind"], name=manifest["metadata"]["name"])
+        self.written.append(f"changed {manifest['kind']} {manifest['metadata']['name']}")
 
     async def _look_again(self, key: Key, uid: str, manifest: Manifest, error: KubeError) -> None:
         """Ask for the object, which is not what the store says, and decide once more."""

@@ -107,7 +107,6 @@ class TradingBotReconciler:
         self._bots = bots
         self._now = now
         self._on_ready = on_ready
-        self._children = Children(kube, store)
         self._seen: dict[Key, SeenStop] = {}
 
     def note(self, obj: Mapping[str, Any]) -> bool:
@@ -167,13 +166,17 @@ class TradingBotReconciler:
         """Write children and prune; return the error after which the server must be asked again later."""
         if scope.desired is None:
             return None
+        children = Children(self._kube, self._store)
         try:
-            scope.blocked = await ensure_all(self._children, scope.key, scope.uid, scope.desired.manifests)
+            scope.blocked = await ensure_all(children, scope.key, scope.uid, scope.desired.manifests)
             if not scope.blocked:
                 deployment = self._deployment(scope)
-                await self._children.prune(scope.key, scope.uid, scope.desired.config_map, deployment)
+                await children.prune(scope.key, scope.uid, scope.desired.config_map, deployment)
         except KubeError as error:
             return error
+        finally:
+            if children.written:
+                log.info("children written", children=children.written)
         return None
 
     def _deployment(self, scope: Scope) -> dict[str, Any] | None:
