@@ -78,23 +78,26 @@ def reconciled(bot: dict[str, Any]) -> bool:
     return bool(bot.get("status", {}).get("observedGeneration") == bot["metadata"]["generation"])
 
 
-async def until_all(kube: Kube, holds: Callable[[dict[str, Any]], bool], version: str, wanted: int) -> None:
-    """Watch until `wanted` TradingBots hold."""
+async def until_all(kube: Kube, holds: Callable[[dict[str, Any]], bool], wanted: int) -> None:
+    """Watch until `wanted` TradingBots hold; a watch that the server ends is begun again, from a new list."""
     done: set[str] = set()
-    async for event in kube.watch("TradingBot", NAMESPACE, version):
-        if event["type"] in {"ADDED", "MODIFIED"} and holds(event["object"]):
-            done.add(event["object"]["metadata"]["name"])
-            if len(done) == wanted:
-                return
-    raise RuntimeError(f"the watch ended with {len(done)} of {wanted}")
+    while True:
+        listed = await kube.list("TradingBot", NAMESPACE)
+        done.update(bot["metadata"]["name"] for bot in listed["items"] if holds(bot))
+        if len(done) == wanted:
+            return
+        async for event in kube.watch("TradingBot", NAMESPACE, listed["metadata"]["resourceVersion"]):
+            if event["type"] in {"ADDED", "MODIFIED"} and holds(event["object"]):
+                done.add(event["object"]["metadata"]["name"])
+                if len(done) == wanted:
+                    return
 
 
 async def by_the_operator(cluster: ScaleCluster) -> float:
     """Seconds from the first create to all reconciled."""
     async with connect(cluster.kubeconfig) as kube:
-        version = (await kube.list("TradingBot", NAMESPACE))["metadata"]["resourceVersion"]
         started = time.perf_counter()
-        watching = asyncio.create_task(until_all(kube, reconciled, version, BOTS))
+        watching = asyncio.create_task(until_all(kube, reconciled, BOTS))
         await each(range(BOTS), lambda number: kube.create(manifest(number)))
         await asyncio.wait_for(watching, 600)
         return time.perf_counter() - started
