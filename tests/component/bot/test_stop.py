@@ -48,7 +48,12 @@ async def test_a_stop_that_is_taken_back_at_once_still_counts_and_outlives_every
     assert status["stop"]["id"] == f"1f0c2a9b-{generation}"
     assert (status["stop"]["source"], status["stop"]["reason"]) == ("spec", "test")
     assert status["stop"]["outcome"]["state"] == "CANCELLED"
-    assert status["reasons"][0] == {"source": "emergency_stop", "state": "KILLED", "reason": "test"}
+    assert status["reasons"][0] == {
+        "source": "emergency_stop",
+        "state": "KILLED",
+        "reason": "test",
+        "id": f"1f0c2a9b-{generation}",
+    }
     await asyncio.sleep(0.5)
     (row,) = await latches(database)
     assert (row["source"], row["state"], row["stop_id"]) == ("emergency_stop", "KILLED", f"1f0c2a9b-{generation}")

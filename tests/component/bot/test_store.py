@@ -5,13 +5,14 @@ from datetime import UTC, datetime
 from typing import Any
 
 import asyncpg
+import msgspec
 import pytest
 from tests.unit.bot.harness import Bot, Scripted, buy, flat
 
 from tradingbot.domain import effects as fx
 from tradingbot.domain.errors import ConfigurationError
 from tradingbot.domain.states import State
-from tradingbot.ports.store import Batch, FencedError, LatchRow, SchemaError, StoreError, UnavailableError
+from tradingbot.ports.store import Batch, Clearing, FencedError, LatchRow, SchemaError, StoreError, UnavailableError
 from tradingbot.store import migrate
 from tradingbot.store.postgres import PostgresStore
 
@@ -212,7 +213,7 @@ async def test_the_first_latch_stays_and_only_its_outcome_is_brought_up_to_date(
     await one.write_latch(latch())
     await one.write_latch(latch(stop_id="later-9", reason="other", outcome={"state": "CANCELLED"}))
     await one.write_latch(latch(close_positions=True))
-    assert await one.latches() == [latch(close_positions=True, outcome={"state": "CANCELLED"})]
+    assert await one.latches() == [latch(close_positions=True, outcome={"state": "CANCELLED"}, number=1)]
     await one.write_latch(latch(source="drawdown", state=State.HALTED, stop_id="", origin=""))
     assert [row.source for row in await one.latches()] == ["drawdown", "emergency_stop"]
     assert await store(database, "test/other").latches() == []
@@ -267,4 +268,51 @@ async def test_a_commit_is_one_round_trip_and_fast(database: str) -> None:
         await one.commit(batch(seq, engine=b"x" * 15_000, venue=b"y" * 6_000), lease.epoch)
         took.append(loop.time() - begun)
     assert sorted(took)[len(took) // 2] < 0.05
+    await one.close()
+
+
+async def test_only_the_holder_of_the_lease_clears_and_only_the_latch_with_this_id(database: str) -> None:
+    one, other = store(database), store(database, "test/other")
+    lease = await one.acquire("a")
+    assert lease is not None
+    assert await other.acquire("a") is not None
+    written = await one.write_latch(latch())
+    limit = await one.write_latch(latch(source="drawdown", state=State.HALTED, stop_id="", origin=""))
+    assert written is not None
+    assert limit is not None
+    assert (written.id, limit.id) == ("1f0c2a9b-7", f"drawdown-{limit.number}")
+    right = Clearing(latch_id="1f0c2a9b-7", reason="checked", seen_in="1f0c2a9b-9")
+    with pytest.raises(FencedError):
+        await one.clear_latch(right, lease.epoch + 1)
+    with pytest.raises(FencedError):
+        await one.clear_latch(right, lease.epoch - 1, latch(stop_id="1f0c2a9b-10"))
+    assert await other.clear_latch(right, 1) is None
+    for wrong in ("1f0c2a9b-70", "1f0c2a9b-", "", f"emergency_stop-{written.number}", "1F0C2A9B-7"):
+        assert await one.clear_latch(msgspec.structs.replace(right, latch_id=wrong), lease.epoch) is None
+    assert len(await one.latches()) == 2
+    cleared = await one.clear_latch(right, lease.epoch)
+    assert cleared is not None
+    assert (cleared.key, cleared.cleared_by, cleared.cleared_reason) == (written.key, "spec.resume", "checked")
+    assert await one.clear_latch(right, lease.epoch) is None
+    # What comes late about it does not revive it.
+    late = msgspec.structs.replace(written, outcome={"state": "FLAT"})
+    assert await one.write_latch(late) is None
+    assert [(row.source, row.cleared_at is None) for row in await one.latches()] == [
+        ("drawdown", True),
+        ("emergency_stop", False),
+    ]
+    await one.close()
+    await other.close()
+
+
+async def test_the_stop_after_a_resume_is_written_with_it(database: str) -> None:
+    one = store(database)
+    lease = await one.acquire("a")
+    assert lease is not None
+    await one.write_latch(latch())
+    right = Clearing(latch_id="1f0c2a9b-7", reason="checked", seen_in="1f0c2a9b-9")
+    for _ in range(2):
+        await one.clear_latch(right, lease.epoch, latch(stop_id="1f0c2a9b-10"))
+    held = [row.stop_id for row in await one.latches() if row.cleared_at is None]
+    assert held == ["1f0c2a9b-10"]
     await one.close()

@@ -74,6 +74,7 @@ class Engine:
             events.Hold: self._on_hold,
             events.EmergencyStop: self._on_emergency_stop,
             events.Shutdown: self._on_shutdown,
+            events.Resumed: self._on_resumed,
             **dict.fromkeys(_VENUE, self._on_venue),
         }
         if self.state.epoch != config.epoch:
@@ -111,7 +112,9 @@ class Engine:
             self.desk.protect(position.symbol)
         if not self.board.state.entries_allowed:
             self.desk.cancel_entries("entries are blocked")
-        if self.board.stop is not None and self.board.stop.close_positions:
+        if self.board.stop is None:
+            self.state.stop_orders = []
+        elif self.board.stop.close_positions:
             self._flatten("emergency stop")
         effects = list(self._out)
         self._out.clear()
@@ -344,16 +347,22 @@ class Engine:
         self.desk.hear(event)
 
     def _on_hold(self, event: events.Hold) -> None:
-        self.board.hold(event.source, event.state, event.reason, latched=event.latched)
+        self.board.hold(event.source, event.state, event.reason, latched=event.latched, latch_id=event.latch_id)
         if not self.board.state.entries_allowed:
             self.desk.cancel_entries(event.reason)
 
     def _on_emergency_stop(self, event: events.EmergencyStop) -> None:
         record = StopRecord(event.stop_id, event.source, event.reason, event.close_positions)
-        self.board.emergency(record)
+        if event.replaces:
+            self.board.replace(record)
+        else:
+            self.board.emergency(record)
         self.state.stop_orders.extend(self.desk.cancel_entries(f"emergency stop: {event.reason}"))
         if self.board.stop is not None and self.board.stop.close_positions:
             self._flatten(f"emergency stop: {event.reason}")
+
+    def _on_resumed(self, event: events.Resumed) -> None:
+        self.board.release(event.source)
 
     def _on_shutdown(self, event: events.Shutdown) -> None:
         self.board.hold("shutdown", State.HALTED, event.reason)

@@ -87,6 +87,13 @@ class Hold(Event, frozen=True, tag="hold"):
     state: State
     reason: str
     latched: bool = False
+    latch_id: str = ""
+
+
+class Resumed(Event, frozen=True, tag="resumed"):
+    """A person's resume of a latched restriction is durable, and the venue was asked anew."""
+
+    source: str
 
 
 class EmergencyStop(Event, frozen=True, tag="emergency_stop"):
@@ -96,6 +103,8 @@ class EmergencyStop(Event, frozen=True, tag="emergency_stop"):
     source: str
     reason: str
     close_positions: bool
+    replaces: bool = False
+    """The one that counted until now was resumed, or is not the one of the database."""
 
 
 class Shutdown(Event, frozen=True, tag="shutdown"):

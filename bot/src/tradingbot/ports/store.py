@@ -14,7 +14,7 @@ from tradingbot.domain.orders import Intent, Order
 from tradingbot.domain.states import State
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 
 class StoreError(Exception):
@@ -45,6 +45,32 @@ class LatchRow(msgspec.Struct, frozen=True, kw_only=True):
     """For an emergency stop: who asked for it (`spec`, `api`)."""
     close_positions: bool = False
     outcome: dict[str, Any] | None = None
+    number: int = 0
+    """Given by the database, 0 before it is written there."""
+    cleared_at: datetime | None = None
+    cleared_by: str = ""
+    cleared_reason: str = ""
+    cleared_object: str = ""
+    """`<uid>-<generation>` of the object whose resume lifted it."""
+
+    @property
+    def id(self) -> str:
+        """Return what a resume has to name; empty for a limit that is not written yet."""
+        return self.stop_id or (f"{self.source}-{self.number}" if self.number else "")
+
+    @property
+    def key(self) -> tuple[str, int, datetime]:
+        """Return what tells this row from all others, also of a database that was restored."""
+        return self.source, self.number, self.since
+
+
+class Clearing(msgspec.Struct, frozen=True, kw_only=True):
+    """A person's resume."""
+
+    latch_id: str
+    reason: str
+    seen_in: str
+    """`<uid>-<generation>` of the object that carried it."""
 
 
 class Batch(msgspec.Struct, kw_only=True):
@@ -113,12 +139,22 @@ class Store(Protocol):
         """Write a batch in one round trip. Raises `FencedError` or `UnavailableError`; again is safe."""
         ...
 
-    async def latches(self) -> list[LatchRow]:
-        """Read the restrictions that hold."""
+    async def latches(self, known: Sequence[int] = ()) -> list[LatchRow]:
+        """Read the restrictions that hold, those with a number that is asked for, and the stop lifted last."""
         ...
 
-    async def write_latch(self, row: LatchRow) -> None:
-        """Write a restriction now, lease or not: whoever sees a stop may record it."""
+    async def write_latch(self, row: LatchRow) -> LatchRow | None:
+        """Write a restriction now, lease or not: whoever sees a stop may record it. Return the row that counts.
+
+        A row with a number is only brought up to date; None when it does not hold any more.
+        """
+        ...
+
+    async def clear_latch(self, clearing: Clearing, epoch: int, after: LatchRow | None = None) -> LatchRow | None:
+        """Lift the restriction with exactly this id, as the holder of the lease; None when it does not hold.
+
+        `after` is a stop that came after the resume: it is written in the same transaction.
+        """
         ...
 
     async def ping(self) -> None:

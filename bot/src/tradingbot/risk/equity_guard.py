@@ -49,11 +49,13 @@ class EquityGuard(msgspec.Struct):
         drawdown = loss_of(self.peak, equity)
         if drawdown >= limits.max_drawdown:
             text = f"drawdown {drawdown:.2%} of the peak {self.peak:.2f} reached the limit {limits.max_drawdown:.2%}"
+            text += "; a resume does not re-base the peak: it halts again at once for as long as this is so"
             found.append(Breach("drawdown", text))
         daily = loss_of(self.day_start, equity)
         if daily >= limits.daily_loss_limit:
             text = (
                 f"loss of the day {daily:.2%} of {self.day_start:.2f} reached the limit {limits.daily_loss_limit:.2%}"
+                "; a resume does not re-base it: it halts again at once for as long as this is so"
             )
             found.append(Breach("daily_loss", text))
         return found

@@ -15,9 +15,10 @@ from tradingbot.domain.states import State
 from tradingbot.observe import logs
 from tradingbot.ports.store import LatchRow, StoreError
 from tradingbot.risk.latch import EMERGENCY, Board, StopRecord
+from tradingbot.runtime.resume import Resume
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Collection, Coroutine
 
     from tradingbot.core.picture import Picture
     from tradingbot.observe.health import Health
@@ -45,6 +46,9 @@ class Control:
         self.stop: LatchRow | None = None
         """The emergency stop that counts, as it is (or is about to be) in the database."""
         self.changed = asyncio.Event()
+        self.last_stop: LatchRow | None = None
+        """The emergency stop that was resumed last."""
+        self.resume = Resume(self)
         self._durable = False
         self._writing: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -63,34 +67,42 @@ class Control:
 
     def emergency_stop(self, stop_id: str, origin: str, reason: str, *, close_positions: bool) -> LatchRow:
         """Close the gate, now. Then, without being waited for: durable latch, cancels, outcome. Again is safe."""
-        record = StopRecord(stop_id, origin, reason, close_positions)
-        before = self.board.stop
-        if before is not None and (before.close_positions or not close_positions) and self.stop is not None:
-            return self.stop
-        if self.runner is not None:
-            now = self.runner.engine.state.now
-            self.runner.step(events.EmergencyStop(now, stop_id, origin, reason, close_positions))
-        else:
-            self.board.emergency(record)
-        since = self.stop.since if self.stop is not None else self.clock.now()
-        counts = self.board.stop or record
-        self.stop = LatchRow(
+        row = LatchRow(
             source=EMERGENCY,
             state=State.KILLED,
-            reason=counts.reason,
-            since=since,
-            stop_id=counts.stop_id,
-            origin=counts.origin,
-            close_positions=counts.close_positions,
-            outcome=self.stop.outcome if self.stop is not None else None,
+            reason=reason,
+            since=self.clock.now(),
+            stop_id=stop_id,
+            origin=origin,
+            close_positions=close_positions,
         )
-        _log.error(
-            "emergency stop", stop_id=counts.stop_id, origin=origin, reason=reason, close_positions=close_positions
-        )
-        self._durable = False
-        self._spawn(self._carry_out_stop())
+        if origin == "spec":
+            self.resume.active = row
+        ours = self.stop
+        if ours is None or ours.key in self.resume.lifted:
+            _log.error("emergency stop", stop_id=stop_id, origin=origin, reason=reason, close_positions=close_positions)
+            self.latch(row)
+            return row
+        self.resume.stop_seen(row)
+        if ours.close_positions or not close_positions:
+            return ours
+        _log.error("the emergency stop closes positions as well", stop_id=ours.stop_id, origin=origin, reason=reason)
+        more = msgspec.structs.replace(ours, close_positions=True)
+        self.latch(more, durable=False)
+        return more
+
+    def latch(self, row: LatchRow, *, durable: bool = False) -> None:
+        """Let an emergency stop be the one that counts, in the place of the one that did; nothing is loosened."""
+        self.stop, self._durable = row, durable
+        if self.runner is not None:
+            now = self.runner.engine.state.now
+            self.runner.step(
+                events.EmergencyStop(now, row.stop_id, row.origin, row.reason, row.close_positions, replaces=True)
+            )
+        else:
+            self.board.replace(StopRecord(row.stop_id, row.origin, row.reason, row.close_positions))
+        self.spawn(self._carry_out_stop())
         self.announce()
-        return self.stop
 
     async def _carry_out_stop(self) -> None:
         """Make the latch durable (a second at most is waited for it), then take entry orders back."""
@@ -102,65 +114,92 @@ class Control:
 
     def _keep_writing(self) -> None:
         if self._writing is None or self._writing.done():
-            self._writing = asyncio.create_task(self._write())
-            self._tasks.add(self._writing)
-            self._writing.add_done_callback(self._tasks.discard)
+            self._writing = self.spawn(self._write())
 
     async def _write(self) -> None:
         """Write the latch until it is written as it stands."""
         attempt = 0
-        while not self._durable and self.stop is not None:
-            row = self.stop
+        while not self._durable and (row := self.stop) is not None and row.key not in self.resume.lifted:
             try:
-                await self.store.write_latch(row)
+                written = await self.store.write_latch(row)
+                if written is None:
+                    # It had a row that holds no more: see whether a resume cleared it, or a restore took it away.
+                    await self.refresh()
             except StoreError as error:
                 _log.error("the latch of the emergency stop is not durable yet", error=str(error))
                 await self.clock.sleep(BACKOFF[min(attempt, len(BACKOFF) - 1)])
                 attempt += 1
                 continue
-            self._durable = row is self.stop
-            _log.info("the latch of the emergency stop is durable", stop_id=row.stop_id, outcome=row.outcome)
+            if written is not None:
+                self._written(row, written)
 
-    def adopt(self, rows: list[LatchRow]) -> None:
-        """Take over the restrictions that the database holds, whoever wrote them. Nothing is loosened."""
+    def _written(self, row: LatchRow, written: LatchRow) -> None:
+        """Go by the row of the database from now on: the stop that was first there is the one that counts."""
+        if self.stop is None or written.key in self.resume.lifted:
+            return
+        if written.stop_id != self.stop.stop_id:
+            if self.stop is row:
+                self._adopt_stop(written)
+            return
+        self._durable = self.stop is row
+        self.stop = msgspec.structs.replace(self.stop, number=written.number, since=written.since)
+        _log.info("the latch of the emergency stop is durable", stop_id=row.stop_id, outcome=row.outcome)
+        self.resume.consider()
+
+    def write_again(self) -> None:
+        """Write the emergency stop as if for the first time: the database has lost its row."""
+        if self.stop is not None:
+            self.stop = msgspec.structs.replace(self.stop, number=0)
+            self._durable = False
+
+    async def refresh(self) -> None:
+        """Read the latches of the database, and go by them."""
+        known = self.resume.known()
+        self.adopt(await self.store.latches(known), known)
+
+    def adopt(self, rows: list[LatchRow], known: Collection[int] = ()) -> None:
+        """Take over the restrictions that the database holds, whoever wrote them, and let go of what it has cleared."""
+        self.resume.follow(rows, known)
         for row in rows:
+            if row.cleared_at is not None or row.key in self.resume.lifted:
+                continue
             if row.source == EMERGENCY:
                 self._adopt_stop(row)
-            elif self.runner is not None:
+                continue
+            self.resume.limits[row.source] = row
+            if self.runner is not None:
                 now = self.runner.engine.state.now
-                self.runner.step(events.Hold(now, row.source, row.state, row.reason, latched=True))
+                self.runner.step(events.Hold(now, row.source, row.state, row.reason, latched=True, latch_id=row.id))
             else:
-                self.board.hold(row.source, row.state, row.reason, latched=True)
+                self.board.hold(row.source, row.state, row.reason, latched=True, latch_id=row.id)
         if self.stop is not None and not self._durable:
             self._keep_writing()
+        self.resume.consider()
 
     def _adopt_stop(self, row: LatchRow) -> None:
         """Take over the emergency stop of the database: it is the older one, so its id counts."""
-        ours = self.stop
-        if ours is not None and ours.stop_id == row.stop_id and ours.close_positions >= row.close_positions:
-            return
+        ours = self.stop if self.stop is None or self.stop.key not in self.resume.lifted else None
         close = row.close_positions or (ours is not None and ours.close_positions)
-        # The board keeps the first record that it is given; the one of the database takes its place.
-        self.board.stop = None
-        self.stop = msgspec.structs.replace(row, close_positions=close)
-        self._durable = close == row.close_positions
-        if self.runner is not None:
-            now = self.runner.engine.state.now
-            self.runner.step(events.EmergencyStop(now, row.stop_id, row.origin, row.reason, close))
-            self._spawn(self.runner.cancel_now())
-        else:
-            self.board.emergency(StopRecord(row.stop_id, row.origin, row.reason, close))
+        if ours is not None and ours.stop_id == row.stop_id and ours.close_positions == close:
+            # The same stop; what is not written of it is written on.
+            self._durable = self._durable and ours.number == row.number
+            self.stop = msgspec.structs.replace(ours, number=row.number, since=row.since)
+            return
+        self.latch(msgspec.structs.replace(row, close_positions=close), durable=close == row.close_positions)
         _log.error("emergency stop found in the database", stop_id=row.stop_id, since=row.since, reason=row.reason)
-        self.announce()
 
     # -- looking ---------------------------------------------------------------------------------------------------
 
     def publish(self, picture: Picture) -> None:
         """Take a new picture of the account."""
         self.picture = picture
-        outcome = picture.stop_outcome
-        if self.stop is not None and outcome is not None and outcome != self.stop.outcome:
-            self.stop = msgspec.structs.replace(self.stop, outcome=outcome)
+        stop = self.stop
+        outcome = picture.stop_outcome if picture.stop is not None else None
+        if stop is None or stop.key in self.resume.lifted or outcome is None or outcome == stop.outcome:
+            self.announce()
+            return
+        if picture.stop is not None and picture.stop.stop_id == stop.stop_id:
+            self.stop = msgspec.structs.replace(stop, outcome=outcome)
             self._durable = False
             self._keep_writing()
         self.announce()
@@ -171,10 +210,12 @@ class Control:
         self.changed.set()
         self.changed = asyncio.Event()
 
-    def _spawn(self, work: Coroutine[None, None, None]) -> None:
+    def spawn(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
+        """Start something that nobody waits for."""
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
 
     async def settle(self, seconds: float) -> None:
         """Wait a bounded time for what is still being written."""

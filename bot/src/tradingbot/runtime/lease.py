@@ -9,10 +9,10 @@ from tradingbot.observe import logs
 from tradingbot.ports.store import UnavailableError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
     from tradingbot.ports.clock import Clock
-    from tradingbot.ports.store import LatchRow, Lease, Store
+    from tradingbot.ports.store import Lease, Store
 
 RENEW_SECONDS = 4.0
 MARGIN_SECONDS = 3.0
@@ -40,17 +40,16 @@ class LeaseKeeper:
         await self.store.renew(self.holder, self.epoch)
         self._until = asked + self._seconds
 
-    async def keep(self, lost: Callable[[str], None], back: Callable[[list[LatchRow]], None]) -> None:
-        """Renew for ever; ends with `FencedError` alone. What others latched meanwhile is handed to `back`."""
+    async def keep(self, lost: Callable[[str], None], back: Callable[[], Awaitable[None]]) -> None:
+        """Renew for ever; ends with `FencedError` alone. `back` looks for what others latched meanwhile."""
         while True:
             try:
                 await self.renew()
-                latches = await self.store.latches()
+                await back()
             except UnavailableError as error:
                 lost(str(error))
                 await asyncio.sleep(1.0)
                 continue
-            back(latches)
             await asyncio.sleep(RENEW_SECONDS)
 
     async def release(self) -> None:

@@ -195,6 +195,13 @@ class SelfWatch:
                 str(stop.get("reason") or "spec.emergencyStop.active is true"),
                 close_positions=stop.get("closePositions") is True,
             )
+        resume = spec.get("resume") or {}
+        self.control.resume.see(
+            f"{uid[:8]}-{metadata.get('generation')}",
+            str(resume.get("stopId") or ""),
+            str(resume.get("reason") or ""),
+            active=stop.get("active") is True,
+        )
         wanted = spec.get("trading", "Active")
         state = _STATES.get(wanted, State.HALTED)
         self._hold("spec", state, f"spec.trading is {wanted}")

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from tradingbot.core.snapshot import EngineState
     from tradingbot.domain.market import Candle
     from tradingbot.ports.feed import Feed
-    from tradingbot.ports.store import LatchRow, Loaded
+    from tradingbot.ports.store import Loaded
     from tradingbot.ports.venue import SimulatedVenue
     from tradingbot.risk.latch import Board
     from tradingbot.runtime.control import Control
@@ -101,7 +101,7 @@ class Session:
         """Wait for the lease. A bot that waits with a valid configuration and a database that answers is ready."""
         told = False
         while not self._stopping:
-            self.control.adopt(await self.store.latches())
+            await self.control.refresh()
             asked = self.clock.monotonic()
             lease = await self.store.acquire(self.parts.holder)
             self.health.beat = self.clock.monotonic()
@@ -144,8 +144,8 @@ class Session:
         else:
             self._unavailable(cause)
 
-    def _back(self, latches: list[LatchRow]) -> None:
-        self.control.adopt(latches)
+    async def _back(self) -> None:
+        await self.control.refresh()
         runner = self.control.runner
         if runner is not None and runner.lost:
             runner.wake.set()
@@ -165,6 +165,7 @@ class Session:
         runner.collect(runner.engine.resume())
         await runner.flush(force=True)
         self.health.settled, self.health.problem = True, ""
+        self.control.resume.consider()
         _log.info("trading", epoch=keeper.epoch, seq=runner.seq, state=self.control.board.state.name)
         await self._loop(runner)
 
@@ -239,6 +240,11 @@ class Session:
         while not self._stopping and ((delay := pacer.delay(candle.ts)) > 0 or runner.lost):
             await self._idle(runner, min(delay, IDLE_SECONDS) if delay > 0 else IDLE_SECONDS)
         await asyncio.sleep(0)
+        await self._resumed(runner)
+
+    async def _resumed(self, runner: Runner) -> None:
+        if self.control.resume.waiting and not runner.lost and not self._stopping:
+            await self.control.resume.settle(runner)
 
     async def _idle(self, runner: Runner, seconds: float) -> None:
         with contextlib.suppress(TimeoutError):
@@ -246,6 +252,7 @@ class Session:
         runner.wake.clear()
         if runner.lost:
             await self._try_again(runner)
+        await self._resumed(runner)
         await runner.beat()
 
     async def _try_again(self, runner: Runner) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ssl
 from typing import TYPE_CHECKING, Any, cast
 
@@ -13,6 +14,7 @@ from tradingbot.domain.errors import ConfigurationError
 from tradingbot.domain.states import State
 from tradingbot.ports.store import (
     Batch,
+    Clearing,
     FencedError,
     LatchRow,
     Lease,
@@ -25,10 +27,11 @@ from tradingbot.store import codec, statements
 from tradingbot.store.migrate import migrate
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import AsyncIterator, Mapping, Sequence
 
 CONNECT_SECONDS = 5.0
 COMMAND_SECONDS = 5.0
+CLEARED_BY = "spec.resume"
 _FOREVER = 2**62
 
 _GONE = (
@@ -109,13 +112,20 @@ class PostgresStore:
             pool.terminate()
 
     async def _fetch(self, name: str, *arguments: Any, sql: str | None = None) -> list[Mapping[str, Any]]:
+        async with self._pool_for(name) as pool:
+            rows = await pool.fetch(sql or self._sql[name], *arguments, timeout=COMMAND_SECONDS)
+        return cast("list[Mapping[str, Any]]", rows)
+
+    @contextlib.asynccontextmanager
+    async def _pool_for(self, name: str) -> AsyncIterator[asyncpg.Pool]:
+        """Give the pool; what goes wrong while it is used becomes a `StoreError`."""
         if self._pool is None:
             await self.open()
         pool = self._pool
         if pool is None:
             raise UnavailableError("not connected")
         try:
-            rows = await pool.fetch(sql or self._sql[name], *arguments, timeout=COMMAND_SECONDS)
+            yield pool
         except _GONE as error:
             raise UnavailableError(_cause(error)) from error
         except asyncpg.UndefinedTableError as error:
@@ -124,7 +134,6 @@ class PostgresStore:
             raise UnavailableError(_cause(error)) from error
         except asyncpg.PostgresError as error:
             raise StoreError(f"{name}: {error}") from error
-        return cast("list[Mapping[str, Any]]", rows)
 
     async def ping(self) -> None:
         """Raise `UnavailableError` unless the database answers."""
@@ -198,25 +207,33 @@ class PostgresStore:
 
     # -- restrictions ----------------------------------------------------------------------------------------------
 
-    async def latches(self) -> list[LatchRow]:
-        """Read the restrictions that hold."""
-        return [
-            LatchRow(
-                source=row["source"],
-                state=State[row["state"]],
-                reason=row["reason"],
-                since=row["since"],
-                stop_id=row["stop_id"],
-                origin=row["origin"],
-                close_positions=row["close_positions"],
-                outcome=msgspec.json.decode(row["outcome"]) if row["outcome"] is not None else None,
-            )
-            for row in await self._fetch("LATCHES", self.bot)
-        ]
+    async def latches(self, known: Sequence[int] = ()) -> list[LatchRow]:
+        """Read what holds, what is asked for by number, and the emergency stop that was lifted last."""
+        return [_latch(row) for row in await self._fetch("LATCHES", self.bot, list(known))]
 
-    async def write_latch(self, row: LatchRow) -> None:
+    async def write_latch(self, row: LatchRow) -> LatchRow | None:
         """Write a restriction now, lease or not. The first one of a source stays, its outcome is updated."""
-        await self._fetch("WRITE_LATCH", self.bot, codec.latches([row]))
+        if row.number:
+            outcome = None if row.outcome is None else msgspec.json.encode(row.outcome).decode()
+            rows = await self._fetch("UPDATE_LATCH", self.bot, row.number, row.close_positions, outcome)
+        else:
+            rows = await self._fetch("WRITE_LATCH", self.bot, codec.latches([row]))
+        return _latch(rows[0]) if rows else None
+
+    async def clear_latch(self, clearing: Clearing, epoch: int, after: LatchRow | None = None) -> LatchRow | None:
+        """Lift a restriction and write the stop that came after the resume, both or neither."""
+        why = (clearing.latch_id, CLEARED_BY, clearing.reason, clearing.seen_in)
+        async with (
+            self._pool_for("CLEAR_LATCH") as pool,
+            pool.acquire(timeout=COMMAND_SECONDS) as connection,
+            connection.transaction(),
+        ):
+            row = await connection.fetchrow(self._sql["CLEAR_LATCH"], self.bot, epoch, *why)
+            if row is None or not row["fenced_in"]:
+                raise FencedError(f"epoch {epoch} of {self.bot} is over: nothing was lifted")
+            if after is not None:
+                await connection.execute(self._sql["WRITE_LATCH"], self.bot, codec.latches([after]))
+        return _latch(cast("Mapping[str, Any]", row)) if row["source"] is not None else None
 
     # -- reading ---------------------------------------------------------------------------------------------------
 
@@ -228,9 +245,28 @@ class PostgresStore:
 
 
 def _statements() -> dict[str, str]:
-    names = ("ACQUIRE", "RENEW", "RELEASE", "COMMIT", "ADVANCE", "WRITE_LATCH", "LATCHES", "HEAD", "BALANCES")
-    found = {name: str(getattr(statements, name)) for name in (*names, "LIVE_ORDERS", "HOLDINGS")}
+    names = ("ACQUIRE", "RENEW", "RELEASE", "COMMIT", "ADVANCE", "HEAD", "BALANCES", "LIVE_ORDERS", "HOLDINGS")
+    latches = ("WRITE_LATCH", "UPDATE_LATCH", "CLEAR_LATCH", "LATCHES")
+    found = {name: str(getattr(statements, name)) for name in (*names, *latches)}
     return {**found, "PING": "SELECT 1"}
+
+
+def _latch(row: Mapping[str, Any]) -> LatchRow:
+    return LatchRow(
+        source=row["source"],
+        state=State[row["state"]],
+        reason=row["reason"],
+        since=row["since"],
+        stop_id=row["stop_id"],
+        origin=row["origin"],
+        close_positions=row["close_positions"],
+        outcome=msgspec.json.decode(row["outcome"]) if row["outcome"] is not None else None,
+        number=row["number"],
+        cleared_at=row["cleared_at"],
+        cleared_by=row["cleared_by"] or "",
+        cleared_reason=row["cleared_reason"] or "",
+        cleared_object=row["cleared_object"] or "",
+    )
 
 
 def _only_head(batch: Batch) -> bool:

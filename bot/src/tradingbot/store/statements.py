@@ -101,13 +101,45 @@ SELECT (SELECT count(*) FROM fence) AS fenced_in, (SELECT count(*) FROM head) AS
        (SELECT seq FROM {schema}.heads WHERE bot = $1) AS before
 """
 
+_LATCH_ROW = f"{_LATCHES}, number, cleared_at, cleared_by, cleared_reason, cleared_object"
+
 WRITE_LATCH = f"""
 INSERT INTO {{schema}}.latches (bot, {_LATCHES})
 SELECT $1, {_LATCHES} FROM json_populate_recordset(NULL::{{schema}}.latches, $2::json)
 {_UPSERT_LATCH}
+RETURNING {_LATCH_ROW}
 """
 
-LATCHES = f"SELECT {_LATCHES} FROM {{schema}}.latches WHERE bot = $1 AND cleared_at IS NULL ORDER BY source"
+# What is known to be written is never inserted again: an outcome that comes late must not revive what was lifted.
+UPDATE_LATCH = f"""
+UPDATE {{schema}}.latches SET close_positions = latches.close_positions OR $3, outcome = coalesce($4::jsonb, outcome)
+WHERE bot = $1 AND number = $2 AND cleared_at IS NULL
+RETURNING {_LATCH_ROW}
+"""
+
+# $1 bot, $2 epoch, $3 id, $4 who, $5 why, $6 object. The fence is that of a commit.
+CLEAR_LATCH = f"""
+WITH fence AS (
+    SELECT epoch FROM {{schema}}.lease WHERE bot = $1 AND epoch = $2 FOR SHARE
+), cleared AS (
+    UPDATE {{schema}}.latches l SET
+        cleared_at = clock_timestamp(), cleared_by = $4, cleared_reason = $5, cleared_object = $6
+    FROM fence
+    WHERE l.bot = $1 AND l.cleared_at IS NULL
+      AND CASE WHEN l.stop_id <> '' THEN l.stop_id ELSE l.source || '-' || l.number END = $3
+    RETURNING {", ".join("l." + name.strip() for name in _LATCH_ROW.split(","))}
+)
+SELECT (SELECT count(*) FROM fence) AS fenced_in, cleared.* FROM (SELECT 1) AS one LEFT JOIN cleared ON true
+"""
+
+LATCHES = f"""
+SELECT {_LATCH_ROW} FROM {{schema}}.latches
+WHERE bot = $1 AND (cleared_at IS NULL OR number = ANY($2::bigint[]) OR number = (
+    SELECT number FROM {{schema}}.latches
+    WHERE bot = $1 AND cleared_at IS NOT NULL AND source = 'emergency_stop' ORDER BY cleared_at DESC LIMIT 1
+))
+ORDER BY source, number
+"""
 
 HEAD = "SELECT seq, market_ts, cursor::text, engine, venue FROM {schema}.heads WHERE bot = $1"
 BALANCES = "SELECT account, asset, sum(amount) AS amount FROM {schema}.postings WHERE bot = $1 GROUP BY account, asset"

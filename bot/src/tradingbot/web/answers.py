@@ -12,6 +12,8 @@ from aiohttp import web
 from tradingbot import __version__
 from tradingbot.domain.denial import MEANING, DenialCode
 from tradingbot.domain.money import plain
+from tradingbot.domain.states import State
+from tradingbot.runtime import resume
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -41,6 +43,10 @@ def when(ts: int) -> str:
     return datetime.fromtimestamp(ts / 1_000_000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
+def _second(at: datetime) -> str:
+    return at.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
 def row(values: Mapping[str, Any]) -> dict[str, Any]:
     """Write a row of the database."""
     return {key: _cell(value) for key, value in values.items()}
@@ -57,7 +63,15 @@ def _cell(value: Any) -> Any:
 def status(settings: Settings, control: Control, health: Health) -> dict[str, Any]:
     """Answer /api/v1/status: the contract with the operator. No balances, no key needed."""
     picture = control.picture
-    stop = control.stop
+    stop, last = control.stop, control.last_stop
+    complaint = control.resume.complaint()
+    reasons: list[dict[str, Any]] = [
+        {"source": r.source, "state": r.state.name, "reason": r.reason, "id": r.latch_id or None}
+        for r in control.board.restrictions()
+    ]
+    if complaint:
+        # It restricts nothing: it says why a resume does not lift what is listed above it.
+        reasons.append({"source": resume.SOURCE, "state": State.ACTIVE.name, "reason": complaint, "id": None})
     return {
         "bot": settings.bot.full_name,
         "version": __version__,
@@ -69,19 +83,20 @@ def status(settings: Settings, control: Control, health: Health) -> dict[str, An
         "epoch": control.epoch,
         "positions": len(picture.positions) if picture else 0,
         "open_orders": len(picture.orders) if picture else 0,
-        "reasons": [
-            {"source": r.source, "state": r.state.name, "reason": r.reason} for r in control.board.restrictions()
-        ],
+        "reasons": reasons,
         "stop": None
         if stop is None
         else {
             "id": stop.stop_id,
-            "since": stop.since.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
+            "since": _second(stop.since),
             "source": stop.origin,
             "reason": stop.reason,
             "close_positions": stop.close_positions,
             "outcome": stop.outcome,
         },
+        "last_stop": None
+        if last is None or last.cleared_at is None
+        else {"id": last.stop_id, "resumed_at": _second(last.cleared_at), "reason": last.cleared_reason},
     }
 
 

@@ -43,7 +43,7 @@ async def emergency_stop(request: web.Request) -> web.Response:
     if text not in ("true", "false"):
         raise Problem(400, "BadParameter", f"close_positions is true or false, not {text!r}")
     control = request.app[CONTROL]
-    stop_id = f"api-{int(control.clock.now().timestamp())}"
+    stop_id = f"api-{int(control.clock.now().timestamp() * 1000)}"
     reason = request.query.get("reason", "")[:200] or "asked for over the API"
     row = control.emergency_stop(stop_id, "api", reason, close_positions=text == "true")
     _log.warning("emergency stop asked for over the API", stop_id=row.stop_id)

@@ -1,0 +1,226 @@
+"""A person's resume: the database first, then the venue, then entries. Nothing else lets go of a latch.
+
+`spec.resume.stopId` has to be the id of a latch that holds, to the letter, in an object whose emergency stop is not
+active. Only the process that trades clears, fenced by its epoch; the others follow what the database says. A latch is
+known by its row there, and let go of when that very row is cleared, never because it is missing.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from tradingbot.domain import events
+from tradingbot.observe import logs
+from tradingbot.ports.store import Clearing, FencedError, LatchRow, StoreError
+from tradingbot.risk.latch import EMERGENCY
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Collection, Iterable
+    from datetime import datetime
+
+    from tradingbot.runtime.control import Control
+    from tradingbot.runtime.runner import Runner
+
+SOURCE = "resume"
+REASON_LENGTH = 1024
+BACKOFF = (0.2, 0.5, 1.0, 2.0, 5.0)
+
+_ID = re.compile(r"([0-9a-z]{1,8})-([0-9]{1,18})")
+_log = logs.get(__name__)
+
+
+def is_older(stop_id: str, seen_in: str) -> bool:
+    """Tell whether a stop belongs to an earlier generation of the same object."""
+    mine, other = _ID.fullmatch(stop_id), _ID.fullmatch(seen_in)
+    return mine is not None and other is not None and mine[1] == other[1] and int(mine[2]) < int(other[2])
+
+
+class Resume:
+    """What the object wishes, what the database holds, and what is still to be done about it."""
+
+    def __init__(self, control: Control) -> None:
+        self.control = control
+        self.wish: Clearing | None = None
+        """The resume of the object as it was seen last; None while its emergency stop is active."""
+        self.active: LatchRow | None = None
+        """The stop that the object asks for right now."""
+        self.limits: dict[str, LatchRow] = {}
+        """Latches of limits, as the database holds them."""
+        self.lifted: set[tuple[str, int, datetime]] = set()
+        """Rows that are cleared in the database: an answer from before that must not bring them back."""
+        self._named, self._stopped = "", False
+        self._after: LatchRow | None = None
+        """A stop that came after the resume: it latches anew, whatever becomes of the one before."""
+        self._sealed: Clearing | None = None
+        self._waiting: list[LatchRow] = []
+        """Cleared in the database; let go of once the venue was asked."""
+        self._task: asyncio.Task[None] | None = None
+
+    # -- the object ------------------------------------------------------------------------------------------------
+
+    def see(self, seen_in: str, stop_id: str, reason: str, *, active: bool) -> None:
+        """Take what an object says about resuming."""
+        self._named, self._stopped = stop_id, active
+        if not active:
+            self.active = None
+        wish = None
+        if stop_id and not active:
+            wish = Clearing(latch_id=stop_id, reason=reason[:REASON_LENGTH], seen_in=seen_in)
+        self.wish = wish
+        self.consider()
+
+    def stop_seen(self, row: LatchRow) -> None:
+        """Note a stop that came while another one is latched: after a resume of that one it is a stop of its own."""
+        ours = self.control.stop
+        if self._after is not None:
+            self._after = msgspec.structs.replace(
+                self._after, close_positions=self._after.close_positions or row.close_positions
+            )
+        elif ours is not None and self.wish is not None and self.wish.latch_id == ours.stop_id != row.stop_id:
+            self._after, self._sealed = row, self.wish
+
+    def held(self) -> list[LatchRow]:
+        """Return the latches that a resume could lift, the emergency stop first."""
+        stop = self.control.stop
+        rows = [*([stop] if stop is not None else []), *(self.limits[source] for source in sorted(self.limits))]
+        return [row for row in rows if row.key not in self.lifted]
+
+    def complaint(self) -> str:
+        """Say why the resume of the object does not resume, empty when there is nothing to say."""
+        ids = [row.id for row in self.held()]
+        if not self._named or not ids:
+            return ""
+        if self._named not in ids:
+            wanted = " or ".join(ids)
+            return (
+                f"spec.resume.stopId is {self._named}, which names no latch that holds: to resume, set it to {wanted}"
+            )
+        if self._stopped:
+            return f"spec.resume names {self._named}, but spec.emergencyStop.active is true: set it to false as well"
+        return f"the resume of {self._named} is seen; it takes effect when the trading process has it in the database"
+
+    # -- the database ----------------------------------------------------------------------------------------------
+
+    def known(self) -> list[int]:
+        """Return the numbers of the rows that this process goes by."""
+        return [row.number for row in self.held() if row.number]
+
+    def follow(self, rows: Iterable[LatchRow], known: Collection[int]) -> None:
+        """Take from the database what was cleared, whoever cleared it."""
+        found = {row.key: row for row in rows}
+        for row in found.values():
+            if row.source == EMERGENCY and row.cleared_at is not None:
+                self._remember(row)
+        for ours in self.held():
+            row = found.get(ours.key, ours)
+            if row.cleared_at is not None:
+                self.cleared(row)
+            elif ours.number in known and ours.key not in found and ours.source == EMERGENCY:
+                # Not cleared but missing: the database was restored from before. Nothing is loosened by that.
+                self.control.write_again()
+        if self.control.runner is None:
+            self._let_go()
+
+    def consider(self) -> None:
+        """Begin to carry out a resume that is due."""
+        if self._due() is not None and (self._task is None or self._task.done()):
+            self._task = self.control.spawn(self._carry_out())
+
+    def _due(self) -> Clearing | None:
+        wish = self._sealed or self.wish
+        if wish is None or self.control.runner is None:
+            return None
+        names = {row.id for row in self.held() if row.number}
+        return wish if wish.latch_id in names else None
+
+    async def _carry_out(self) -> None:
+        attempt = 0
+        while (wish := self._due()) is not None and (runner := self.control.runner) is not None:
+            try:
+                row = await self.control.store.clear_latch(wish, runner.keeper.epoch, self._after)
+                if row is None:
+                    # Cleared already, by an attempt whose answer was lost; or the database holds another one.
+                    await self.control.refresh()
+            except FencedError as error:
+                _log.warning("the resume is left to the process that trades now", latch=wish.latch_id, error=str(error))
+                return
+            except StoreError as error:
+                _log.warning("the resume waits for the database", latch=wish.latch_id, error=str(error))
+                row = None
+            if row is not None:
+                self.cleared(row)
+            else:
+                await self.control.clock.sleep(BACKOFF[min(attempt, len(BACKOFF) - 1)])
+                attempt += 1
+
+    # -- letting go ------------------------------------------------------------------------------------------------
+
+    def cleared(self, row: LatchRow) -> None:
+        """Take note that a latch is cleared in the database; a stop that came later takes its place at once."""
+        if row.key in self.lifted:
+            return
+        mine = row.key in {held.key for held in self.held()}
+        self.lifted.add(row.key)
+        if row.source == EMERGENCY:
+            self._remember(row)
+        if not mine:
+            return
+        _log.warning("a latch is cleared", latch=row.id, by=row.cleared_by, reason=row.cleared_reason)
+        if row.source == EMERGENCY and (later := self._later(row)) is not None:
+            self.control.latch(later)
+            return
+        self._waiting.append(row)
+        if self.control.runner is None:
+            self._let_go()
+        else:
+            self.control.runner.wake.set()
+
+    def _later(self, row: LatchRow) -> LatchRow | None:
+        later, self._after, self._sealed = self._after, None, None
+        if later is not None:
+            return later
+        active = self.active
+        if active is None or active.stop_id == row.stop_id or is_older(active.stop_id, row.cleared_object):
+            return None
+        return active
+
+    def _remember(self, row: LatchRow) -> None:
+        last, at = self.control.last_stop, row.cleared_at
+        if at is not None and (last is None or last.cleared_at is None or at >= last.cleared_at):
+            self.control.last_stop = row
+
+    @property
+    def waiting(self) -> bool:
+        """Tell whether a latch is cleared, and the venue has to be asked before it is let go of."""
+        return bool(self._waiting)
+
+    async def settle(self, runner: Runner) -> None:
+        """Agree with the venue, then let go. Runs in the trading loop, so nothing is sent meanwhile."""
+        await runner.reconcile()
+        self._let_go()
+        runner.collect(runner.engine.resume())
+        await runner.flush(force=True)
+
+    def _let_go(self) -> None:
+        """Let go of what is cleared, unless something newer has taken its place."""
+        rows, self._waiting = self._waiting, []
+        for row in rows:
+            held = self.control.stop if row.source == EMERGENCY else self.limits.get(row.source)
+            if held is None or held.key != row.key:
+                continue
+            if row.source == EMERGENCY:
+                self.control.stop = None
+            else:
+                del self.limits[row.source]
+            runner = self.control.runner
+            if runner is not None:
+                runner.step(events.Resumed(runner.engine.state.now, row.source))
+            else:
+                self.control.board.release(row.source)
+            _log.warning("resumed", latch=row.id, reason=row.cleared_reason, state=self.control.board.state.name)
+        if rows:
+            self.control.announce()
