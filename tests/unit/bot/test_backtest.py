@@ -57,6 +57,20 @@ def test_the_ledger_is_the_one_of_the_step_path(strategy: str, seed: int) -> Non
     assert found == GOLDEN[strategy, seed]
 
 
+NEW_GOLDEN = {
+    "mean-reversion": "d72a7f32440818f413ad05343943af56f07db292a5ca27f32429ecb695962c1b 48 9823.68931338",
+    "momentum": "7bbeb7c8ea424df6cc70e36261cc69590ddbb9dbc21b9adcd5bbbc694094ed33 41 9545.68061587",
+}
+"""A change of these is a change of what the bot does with money: it belongs into the commit's message, with a why."""
+
+
+@pytest.mark.parametrize("strategy", list(NEW_GOLDEN))
+def test_the_ledger_of_ten_days_stays_what_it_was(strategy: str) -> None:
+    backtest = trade(Options(strategy=strategy, seed=0, end=TEN_DAYS))
+    record = backtest.record
+    assert f"{record.ledger.hexdigest()} {len(record.trades)} {backtest.engine.equity}" == NEW_GOLDEN[strategy]
+
+
 class MemoryStore:
     """Takes what the runner commits."""
 
