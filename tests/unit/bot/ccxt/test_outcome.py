@@ -107,7 +107,7 @@ def test_a_new_order(row: measure.Outcome) -> None:
 @pytest.mark.parametrize("row", rows("cancel_order"))
 def test_a_cancel(row: measure.Outcome) -> None:
     answer, error = happened(row)
-    judged = outcome.cancelled(answer, error, evidence_of(row))
+    judged = outcome.cancelled(answer, error, evidence_of(row), NAME)
     assert isinstance(judged, Accepted if "an id" in row.gives else Ask)
 
 
@@ -130,6 +130,12 @@ def test_an_answer_about_another_order_is_no_answer() -> None:
     answer = {"id": "7", "status": "open", "clientOrderId": "another", "filled": "0"}
     assert isinstance(outcome.submitted(answer, None, Evidence(True, 200, "dict"), NAME), Unknown)
     assert isinstance(outcome.looked_up(answer, None, Evidence(True, 200, "dict"), NAME), Unavailable)
+
+
+def test_a_cancel_of_another_order_ends_nothing() -> None:
+    answer = {"id": "7", "status": "canceled", "clientOrderId": "cancel-1", "info": {"origClientOrderId": "another"}}
+    assert isinstance(outcome.cancelled(answer, None, Evidence(True, 200, "dict"), NAME), Ask)
+    assert isinstance(outcome.cancelled(answer, None, Evidence(True, 200, "dict"), "another"), Accepted)
 
 
 def test_what_ccxt_refuses_itself_was_never_sent() -> None:

@@ -115,14 +115,20 @@ def submitted(
     return refusal(error, evidence) or Unknown(cause(error, evidence))
 
 
-def cancelled(answer: Any, error: BaseException | None, evidence: Evidence) -> Accepted | Ask:
+def cancelled(answer: Any, error: BaseException | None, evidence: Evidence, client_id: str) -> Accepted | Ask:
     """Judge a cancel. Only the exchange's own word that it is over ends an order here; all else is looked up."""
     if error is not None:
         return Ask(cause(error, evidence))
     order = mapping.order(answer)
-    if order is None or order.live is not False:
-        return Ask(f"an answer without a cancelled order (HTTP {evidence.status})")
+    if order is None or order.live is not False or _original_id(answer) not in {None, client_id}:
+        return Ask(f"an answer without our cancelled order (HTTP {evidence.status})")
     return Accepted(order.venue_id, order.ts)
+
+
+def _original_id(answer: Any) -> Any:
+    """Return whose order was cancelled; `clientOrderId` is the cancel's own id there."""
+    info = answer.get("info")
+    return info.get("origClientOrderId") if isinstance(info, dict) else None
 
 
 def looked_up(

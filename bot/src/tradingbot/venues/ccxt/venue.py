@@ -236,7 +236,7 @@ class CcxtVenue:
             reply = await self.gateway.call("cancel_order", *args, lane=Lane.STOP, weight=WEIGHT_CANCEL)
             if reply.wait is not None:
                 return Unknown(reply.wait.text)
-            judged = outcome.cancelled(reply.answer, reply.error, reply.evidence)
+            judged = outcome.cancelled(reply.answer, reply.error, reply.evidence, client_id)
             if isinstance(judged, Accepted):
                 return judged
             found = await self._look(client_id, symbol, Lane.STOP)
