@@ -121,7 +121,7 @@ def test_deletion_needs_no_operator(namespace: Namespace, start_operator: StartO
     assert operator.stop() == 0
     namespace.delete("TradingBot", "a")
     eventually(lambda: namespace.get("TradingBot", "a") is None, "the object is gone", seconds=10)
-    eventually(lambda: namespace.children() == {}, "the children are gone", seconds=60)
+    eventually(lambda: namespace.children() == {}, "the children are gone", seconds=120)
 
 
 def test_a_deleted_bot_stays_deleted_and_a_namesake_starts_anew(
@@ -136,9 +136,9 @@ def test_a_deleted_bot_stays_deleted_and_a_namesake_starts_anew(
         uids = {c["metadata"]["ownerReferences"][0]["uid"] for c in namespace.children().values()}
         return len(namespace.children()) == len(CHILDREN) and uids == {again["metadata"]["uid"]}
 
-    eventually(owned, "the children belong to the new object", seconds=60)
+    eventually(owned, "the children belong to the new object", seconds=120)
     namespace.delete("TradingBot", "a")
-    eventually(lambda: namespace.children() == {}, "the children are gone", seconds=60)
+    eventually(lambda: namespace.children() == {}, "the children are gone", seconds=120)
     operator.idle()
     assert namespace.children() == {}
 
@@ -172,7 +172,7 @@ def test_a_killed_operator_heals_what_it_left_half_done(namespace: Namespace, st
     first.kill()
     assert len(namespace.list("Deployment")) < 20
     start_operator()
-    eventually(lambda: len(namespace.list("Deployment")) == 20, "all are done", seconds=60)
+    eventually(lambda: len(namespace.list("Deployment")) == 20, "all are done", seconds=120)
     for number in range(20):
         namespace.wait_for_children(f"bot-{number}")
         namespace.wait_for_condition("Progressing", "True", "RollingOut", f"bot-{number}")
