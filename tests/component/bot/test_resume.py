@@ -45,11 +45,11 @@ async def latches(url: str) -> list[dict[str, Any]]:
 
 
 def killed(status: dict[str, Any]) -> bool:
-    return status["state"] == "KILLED"
+    return bool(status["state"] == "KILLED")
 
 
 def active(status: dict[str, Any]) -> bool:
-    return status["state"] == "ACTIVE" and status["role"] == "trading" and status["ready"]
+    return bool(status["state"] == "ACTIVE" and status["role"] == "trading" and status["ready"])
 
 
 async def stopped(bot: BotProcess, api: ApiServer, url: str) -> str:

@@ -67,6 +67,9 @@ class Control:
 
     def emergency_stop(self, stop_id: str, origin: str, reason: str, *, close_positions: bool) -> LatchRow:
         """Close the gate, now. Then, without being waited for: durable latch, cancels, outcome. Again is safe."""
+        if origin != "spec":
+            # Made from the time, which may go back: a resume that is in the object already must not name this stop.
+            stop_id = self.resume.unused(stop_id)
         row = LatchRow(
             source=EMERGENCY,
             state=State.KILLED,

@@ -83,6 +83,11 @@ class Resume:
         elif ours is not None and self.wish is not None and self.wish.latch_id == ours.stop_id != row.stop_id:
             self._after, self._sealed = row, self.wish
 
+    def unused(self, stop_id: str) -> str:
+        """Return an id that no resume has named yet, as far as this process knows."""
+        last = self.control.last_stop
+        return f"{stop_id}-2" if stop_id in (self._named, last.stop_id if last is not None else "") else stop_id
+
     def held(self) -> list[LatchRow]:
         """Return the latches that a resume could lift, the emergency stop first."""
         stop = self.control.stop
@@ -180,13 +185,13 @@ class Resume:
             self.control.runner.wake.set()
 
     def _later(self, row: LatchRow) -> LatchRow | None:
-        later, self._after, self._sealed = self._after, None, None
-        if later is not None:
-            return later
-        active = self.active
-        if active is None or active.stop_id == row.stop_id or is_older(active.stop_id, row.cleared_object):
+        """Return the stop that counts now, unless that one was resumed meanwhile as well."""
+        later = self._after or self.active
+        self._after = self._sealed = None
+        done = [row, self.control.last_stop or row]
+        if later is None or any(later.stop_id == d.stop_id or is_older(later.stop_id, d.cleared_object) for d in done):
             return None
-        return active
+        return later
 
     def _remember(self, row: LatchRow) -> None:
         last, at = self.control.last_stop, row.cleared_at

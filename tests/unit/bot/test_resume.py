@@ -1,0 +1,333 @@
+"""Stops, reverts, resumes, restarts and lost databases in any order: nothing trades while an uncleared latch exists."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, cast
+
+import msgspec
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from prometheus_client import CollectorRegistry, Gauge
+from tests.unit.bot.harness import Bot, Scripted
+
+from tradingbot.domain.states import State
+from tradingbot.ports.store import Clearing, FencedError, LatchRow, UnavailableError
+from tradingbot.risk.latch import EMERGENCY
+from tradingbot.runtime.control import Control
+from tradingbot.runtime.resume import is_older
+from tradingbot.runtime.selfwatch import Address, SelfWatch
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+UID = "1f0c2a9b-0000-4000-8000-000000000000"
+BEGIN = datetime(2026, 11, 21, tzinfo=UTC)
+
+
+class Rows:
+    """The table of latches, as PostgreSQL keeps it."""
+
+    def __init__(self) -> None:
+        self.rows: list[LatchRow] = []
+        self.up, self.epoch, self.ticks = True, 0, 0
+        self.lose_answers = False
+
+    def _answer(self, value: Any) -> Any:
+        if self.lose_answers:
+            self.lose_answers = False
+            raise UnavailableError("the answer was lost")
+        return value
+
+    def _check(self) -> None:
+        if not self.up:
+            raise UnavailableError("down")
+
+    @property
+    def held(self) -> list[LatchRow]:
+        return [row for row in self.rows if row.cleared_at is None]
+
+    async def latches(self, known: Sequence[int] = ()) -> list[LatchRow]:
+        self._check()
+        lifted = [row for row in self.rows if row.cleared_at is not None and row.source == EMERGENCY]
+        last = max((row.cleared_at for row in lifted if row.cleared_at is not None), default=None)
+        return [
+            r for r in self.rows if r.cleared_at is None or r.number in known or (r in lifted and r.cleared_at == last)
+        ]
+
+    async def write_latch(self, row: LatchRow) -> LatchRow | None:
+        self._check()
+        return cast("LatchRow | None", self._answer(self._write(row)))
+
+    def _write(self, row: LatchRow) -> LatchRow | None:
+        for index, there in enumerate(self.rows):
+            same = there.number == row.number if row.number else there.source == row.source
+            if same and there.cleared_at is None:
+                close = there.close_positions or row.close_positions
+                self.rows[index] = msgspec.structs.replace(
+                    there, close_positions=close, outcome=row.outcome or there.outcome
+                )
+                return self.rows[index]
+        if row.number:
+            return None
+        self.rows.append(msgspec.structs.replace(row, number=len(self.rows) + 1))
+        return self.rows[-1]
+
+    async def clear_latch(self, clearing: Clearing, epoch: int, after: LatchRow | None = None) -> LatchRow | None:
+        self._check()
+        if epoch != self.epoch:
+            raise FencedError("over")
+        found = None
+        for index, there in enumerate(self.rows):
+            if there.cleared_at is None and there.id == clearing.latch_id:
+                self.ticks += 1
+                self.rows[index] = found = msgspec.structs.replace(
+                    there,
+                    cleared_at=BEGIN + timedelta(milliseconds=self.ticks),
+                    cleared_by="spec.resume",
+                    cleared_reason=clearing.reason,
+                    cleared_object=clearing.seen_in,
+                )
+        if after is not None:
+            self._write(after)
+        return cast("LatchRow | None", self._answer(found))
+
+
+class Clock:
+    """Time that stands; a sleep ends when the machine says so."""
+
+    def __init__(self, rows: Rows) -> None:
+        self.seconds, self.rows = 0.0, rows
+        self.tick = asyncio.Event()
+
+    def now(self) -> datetime:
+        self.rows.ticks += 1
+        return BEGIN + timedelta(milliseconds=self.rows.ticks)
+
+    def monotonic(self) -> float:
+        return self.seconds
+
+    async def sleep(self, seconds: float) -> None:
+        self.seconds += seconds
+        await self.tick.wait()
+
+    def ring(self) -> None:
+        self.tick.set()
+        self.tick = asyncio.Event()
+
+
+class Driver:
+    """What a resume needs of a runner."""
+
+    def __init__(self, control: Control, epoch: int) -> None:
+        self.robot = Bot(lambda: Scripted({}), board=control.board)
+        self.engine = self.robot.engine
+        self.wake, self.keeper = asyncio.Event(), SimpleNamespace(epoch=epoch)
+        self.agreed = 0
+
+    def step(self, event: Any) -> None:
+        self.robot.step(event)
+
+    def collect(self, effects: Any) -> None:
+        self.robot.take(effects)
+
+    async def reconcile(self) -> None:
+        self.agreed += 1
+
+    async def flush(self, *, force: bool = False) -> None:
+        pass
+
+    async def cancel_now(self) -> None:
+        pass
+
+
+class Process:
+    """One bot process: control, self-watch, and perhaps the lease."""
+
+    def __init__(self, rows: Rows) -> None:
+        self.rows, self.clock = rows, Clock(rows)
+        registry = CollectorRegistry()
+        metrics = SimpleNamespace(state=Gauge("s", "s", registry=registry), watch=Gauge("w", "w", registry=registry))
+        store, clock = cast("Any", rows), cast("Any", self.clock)
+        self.control = Control(store, clock, cast("Any", None), cast("Any", metrics))
+        self.control.board.hold("watch", State.HALTED, "not read yet")
+        address = Address("http://none", "test", "btc", UID)
+        self.watch = SelfWatch(address, self.control, clock)
+        self.driver: Driver | None = None
+
+    @property
+    def trading(self) -> bool:
+        return self.driver is not None and self.control.board.state is State.ACTIVE
+
+    async def start(self) -> None:
+        """Follow the database, then take the lease, as a session does."""
+        await self.control.refresh()
+        self.rows.epoch += 1
+        self.driver = Driver(self.control, self.rows.epoch)
+        self.control.runner = cast("Any", self.driver)
+        self.control.resume.consider()
+
+
+class Machine(RuleBasedStateMachine):
+    """One that trades, one in standby, one object, one database."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rows = Rows()
+        self.object: dict[str, Any] = {"trading": "Active"}
+        self.generation = 0
+        self.asked: set[tuple[str, int]] = set()
+        """Which ids were named by which generation's resume."""
+
+    @initialize()
+    def begin(self) -> None:
+        self.loop = asyncio.new_event_loop()
+        self.leader, self.standby = Process(self.rows), Process(self.rows)
+        self._do(self.leader.start())
+        self._show()
+
+    def _do(self, work: Any) -> None:
+        async def run() -> None:
+            await work
+            await self._rest()
+
+        self.loop.run_until_complete(run())
+
+    async def _rest(self) -> None:
+        for _ in range(30):
+            await asyncio.sleep(0)
+        resume = self.leader.control.resume
+        if resume.waiting and self.leader.driver is not None and self.rows.up:
+            await resume.settle(cast("Any", self.leader.driver))
+        for _ in range(10):
+            await asyncio.sleep(0)
+
+    def _show(self, *, both: bool = True) -> None:
+        self.generation += 1
+        wish = self.object.get("resume")
+        if wish and not (self.object.get("emergencyStop") or {}).get("active"):
+            self.asked.add((wish["stopId"], self.generation))
+        metadata = {"name": "btc", "uid": UID, "generation": self.generation, "resourceVersion": "1"}
+        item = {"metadata": metadata, "spec": dict(self.object)}
+
+        async def take() -> None:
+            self.leader.watch._take(item)
+            if both:
+                self.standby.watch._take(item)
+
+        self._do(take())
+
+    @rule(close=st.booleans(), both=st.booleans())
+    def stop(self, close: bool, both: bool) -> None:
+        self.object["emergencyStop"] = {"active": True, "closePositions": close}
+        self._show(both=both)
+        assert not self.leader.trading
+
+    @rule()
+    def revert(self) -> None:
+        self.object.pop("emergencyStop", None)
+        self._show()
+
+    @rule()
+    def stop_by_api(self) -> None:
+        async def press() -> None:
+            now = self.leader.clock.now().timestamp()
+            self.leader.control.emergency_stop(f"api-{int(now * 1000)}", "api", "x", close_positions=False)
+
+        self._do(press())
+        assert not self.leader.trading
+
+    @rule(right=st.booleans(), revert=st.booleans(), data=st.data())
+    def resume(self, right: bool, revert: bool, data: st.DataObject) -> None:
+        ids = [row.id for row in (self.rows.held if right else self.rows.rows)]
+        if self.leader.control.stop is not None and right:
+            ids.append(self.leader.control.stop.stop_id)
+        name = data.draw(st.sampled_from(ids)) if ids else "1f0c2a9b-0"
+        self.object["resume"] = {"stopId": name, "reason": "checked"}
+        if revert:
+            self.object.pop("emergencyStop", None)
+        self._show()
+
+    @rule()
+    def the_same_again(self) -> None:
+        before = len(self.rows.held)
+        self.generation -= 1
+        self._show()
+        assert len(self.rows.held) <= max(before, 1)
+
+    @precondition(lambda self: self.rows.up)
+    @rule()
+    def restart(self) -> None:
+        self.leader = Process(self.rows)
+        self._do(self.leader.start())
+        self.generation -= 1
+        self._show(both=False)
+
+    @precondition(lambda self: self.rows.up)
+    @rule()
+    def the_other_takes_over(self) -> None:
+        self.leader, self.standby = self.standby, Process(self.rows)
+        self._do(self.leader.start())
+        self.generation -= 1
+        self._show()
+
+    @rule()
+    def lose_an_answer(self) -> None:
+        self.rows.lose_answers = True
+
+    @precondition(lambda self: self.rows.up)
+    @rule()
+    def down(self) -> None:
+        self.rows.up = False
+
+    @rule()
+    def up_and_look(self) -> None:
+        self.rows.up = True
+
+        async def look() -> None:
+            for process in (self.leader, self.standby):
+                await process.control.refresh()
+                process.clock.ring()
+                await self._rest()
+
+        self._do(look())
+
+    @invariant()
+    def nothing_trades_while_a_latch_holds(self) -> None:
+        if not hasattr(self, "leader"):
+            return
+        stop_wanted = (self.object.get("emergencyStop") or {}).get("active")
+        if self.rows.held or stop_wanted or self.leader.control.stop is not None:
+            assert not self.leader.trading
+
+    @invariant()
+    def a_resume_clears_what_it_names_and_nothing_else(self) -> None:
+        for row in self.rows.rows:
+            if row.cleared_at is not None:
+                generation = int(row.cleared_object.split("-")[1])
+                assert (row.id, generation) in self.asked
+                if row.origin == "spec":
+                    assert int(row.stop_id.split("-")[1]) < generation
+
+    def teardown(self) -> None:
+        if not hasattr(self, "loop"):
+            return
+        tasks = asyncio.all_tasks(self.loop)
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            self.loop.run_until_complete(asyncio.wait(tasks))
+        self.loop.close()
+
+
+Machine.TestCase.settings = settings(max_examples=60, stateful_step_count=25, deadline=None)
+TestAnyOrder = Machine.TestCase
+
+
+def test_only_an_earlier_generation_of_the_same_object_is_older() -> None:
+    assert is_older("1f0c2a9b-7", "1f0c2a9b-10")
+    for stop_id in ("1f0c2a9b-10", "1f0c2a9b-11", "1f0c2a9c-7", "api-7", "", "1f0c2a9b-x"):
+        assert not is_older(stop_id, "1f0c2a9b-10")
