@@ -3,6 +3,9 @@
 `spec.resume.stopId` has to be the id of a latch that holds, to the letter, in an object whose emergency stop is not
 active. Only the process that trades clears, fenced by its epoch; the others follow what the database says. A latch is
 known by its row there, and let go of when that very row is cleared, never because it is missing.
+
+The latch of a limit (`drawdown-3`, `daily_loss-4`) is lifted by its own id in the same way, and by no other: resuming
+from an emergency stop leaves it. Peak and day-start equity are not re-based: a limit still breached halts again.
 """
 
 from __future__ import annotations

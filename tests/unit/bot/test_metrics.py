@@ -1,0 +1,39 @@
+"""The table in docs/metrics.md is what a bot exposes: names, types and labels."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from prometheus_client.metrics import MetricWrapperBase
+
+from tradingbot.observe.metrics import Metrics
+
+PAGE = Path(__file__).resolve().parents[3] / "docs" / "metrics.md"
+
+
+def documented() -> dict[str, tuple[str, list[str]]]:
+    section = PAGE.read_text(encoding="utf-8").partition("\n## Bot\n")[2].partition("\n## ")[0]
+    rows = [[cell.strip() for cell in line.strip("|").split(" | ")] for line in section.splitlines() if "| `" in line]
+    assert all(len(row) == 5 and row[3] and row[4] for row in rows)
+    names = [row[0].strip("|` ") for row in rows]
+    assert len(names) == len(set(names))
+    return {name: (row[1], re.findall(r"`(\w+)`", row[2])) for name, row in zip(names, rows, strict=True)}
+
+
+def exposed() -> dict[str, tuple[str, list[str]]]:
+    metrics = Metrics("breakout", "Spot", "binance")
+    found = [value for value in vars(metrics).values() if isinstance(value, MetricWrapperBase)]
+    described = {}
+    for one in found:
+        (family,) = one.describe()
+        name = f"{family.name}_total" if family.type == "counter" else family.name
+        described[name] = (family.type, list(one._labelnames))
+    described["tradingbot_info"] = ("gauge", ["version", "strategy", "exchange"])
+    families = {family.name for family in metrics.registry.collect() if not family.name.startswith("process_")}
+    assert families == {name.removesuffix("_total") for name in described}
+    return described
+
+
+def test_the_documented_metrics_are_those_that_a_bot_exposes() -> None:
+    assert documented() == exposed()
