@@ -125,13 +125,15 @@ class World:
         """Run one pass."""
         key = await asyncio.wait_for(self.queue.get(), 1)
         self.passes.append(key)
+        again = None
         try:
-            self.requeues[key] = (await self.reconciler.reconcile(key)).requeue_after
+            result = await self.reconciler.reconcile(key)
+            self.requeues[key], again = result.requeue_after, result.again
         except CrashedError:
             raise
         except RetryError as error:
             self.errors.append(error)
-        self.queue.done(key)
+        self.queue.done(key, again=again)
 
     async def converged(self, name: str = "a", **spec: Any) -> None:
         """Create a bot and bring it about."""

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from tradingbot_operator.api.v1alpha1.safety import EmergencyStop, EmergencyStopOutcome, EmergencyStopStatus
+from tradingbot_operator.api.v1alpha1.tradingbot import requested_stop
 
 if TYPE_CHECKING:
     from datetime import datetime
+
+    from tradingbot_operator.api.v1alpha1.safety import Resume
 
 _ID: Final = re.compile(r"^([0-9a-z]{1,8})-([0-9]+)$")
 MESSAGE_LENGTH: Final = 1024
@@ -52,6 +56,20 @@ def latch(
     outcome = reported.outcome if reported is not None and reported.outcome is not None else oldest.outcome
     close = any(stop.close_positions for stop in found)
     return oldest.model_copy(update={"outcome": outcome, "close_positions": close})
+
+
+def is_lifted(
+    stop: EmergencyStopStatus, resume: Resume | None, obj: Mapping[str, Any], report: Mapping[str, Any] | None
+) -> bool:
+    """Return whether the stop is over: a person named it in spec.resume, and the bot says that it lifted this very one.
+
+    The operator never ends a stop by itself. Without a report of the bot, or while the spec asks for a stop, it stays.
+    """
+    if resume is None or resume.stop_id != stop.id or requested_stop(obj) is not None:
+        return False
+    said = report or {}
+    last = said.get("last_stop")
+    return "stop" in said and said["stop"] is None and isinstance(last, Mapping) and last.get("id") == stop.id
 
 
 def read_report(report: dict[str, Any] | None) -> EmergencyStopStatus | None:

@@ -27,10 +27,11 @@ from tradingbot_operator.kube.errors import (
     TerminatingError,
 )
 from tradingbot_operator.policy.mode import ModeDecision, effective_mode
-from tradingbot_operator.policy.stop import SeenStop, latch, read_report
+from tradingbot_operator.policy.stop import SeenStop, is_lifted, latch, read_report
 from tradingbot_operator.reconcile.children import Blocked, Children, ensure_all, retryable
 from tradingbot_operator.runtime.controller import Result, RetryError
 from tradingbot_operator.runtime.keys import Key, ObjectId
+from tradingbot_operator.runtime.workqueue import Priority
 from tradingbot_operator.status.observation import BotReport, Observed, Obstacle
 from tradingbot_operator.status.pods import is_ready
 from tradingbot_operator.status.tradingbot import Subject, derive
@@ -76,6 +77,7 @@ class Scope:
     desired: Desired | None = None
     blocked: list[Blocked] = field(default_factory=list)
     invalid: Obstacle | None = None
+    wrote: bool = False
 
     @property
     def uid(self) -> str:
@@ -108,6 +110,8 @@ class TradingBotReconciler:
         self._now = now
         self._on_ready = on_ready
         self._seen: dict[Key, SeenStop] = {}
+        self._owed: set[Key] = set()
+        """Bots whose last pass wrote children and left the report to the next."""
 
     def note(self, obj: Mapping[str, Any]) -> bool:
         """Look at a version of an object as it comes by; return whether it asks for a stop that is not latched yet.
@@ -145,6 +149,12 @@ class TradingBotReconciler:
             self._bots.forget(key)
             return Result(requeue_after=TERMINATING_RETRY_SECONDS)
         self._follow(scope)
+        if trouble is None and scope.obstacle is None and scope.wrote and key not in self._owed:
+            # Reporting comes after all that is still to be brought about, of other bots too. By then there is more to
+            # report, and of a thousand new bots each is written to once.
+            self._owed.add(key)
+            return Result(again=Priority.LOW)
+        self._owed.discard(key)
         if not self._is_unsure(scope):
             await self._report(scope)
         if trouble is not None:
@@ -175,6 +185,7 @@ class TradingBotReconciler:
         except KubeError as error:
             return error
         finally:
+            scope.wrote = bool(children.written)
             if children.written:
                 log.info("children written", children=children.written)
         return None
@@ -197,6 +208,9 @@ class TradingBotReconciler:
             scope.recorded.emergency_stop, self._seen.get(scope.key), read_report(observed.report.body), self._now()
         )
         bot, mode = scope.bot, scope.mode
+        if stop is not None and is_lifted(stop, bot.spec.resume if bot else None, scope.obj, observed.report.body):
+            self._seen.pop(scope.key, None)
+            stop = None
         common = Subject(
             name=scope.key.name,
             namespace=scope.key.namespace,
@@ -263,9 +277,13 @@ class TradingBotReconciler:
         pods = [pod for pod in self._store.children(scope.key, POD.kind) if is_ready(pod) and pod["status"]["podIP"]]
         current = [p for p in pods if scope.desired and p["spec"]["configMap"] == scope.desired.config_map]
         chosen = next(iter(current or pods), None)
-        stopping = scope.recorded.emergency_stop is not None or scope.key in self._seen
+        recorded = scope.recorded.emergency_stop
+        stopping = recorded is not None or scope.key in self._seen
         confirmed = read_report(self._bots.report(scope.key).body) is not None
-        self._bots.follow(scope.key, chosen["status"]["podIP"] if chosen else None, urgent=stopping and not confirmed)
+        resume = scope.bot.spec.resume if scope.bot else None
+        resuming = recorded is not None and resume is not None and resume.stop_id == recorded.id
+        urgent = stopping and (resuming or not confirmed)
+        self._bots.follow(scope.key, chosen["status"]["podIP"] if chosen else None, urgent=urgent)
 
     def _is_unsure(self, scope: Scope) -> bool:
         """Return whether the bot must be asked before its status can be judged (after a restart of the operator)."""
@@ -286,6 +304,7 @@ class TradingBotReconciler:
 
     def _forget(self, key: Key) -> None:
         self._seen.pop(key, None)
+        self._owed.discard(key)
         self._bots.forget(key)
         self._on_ready(key, None)
 

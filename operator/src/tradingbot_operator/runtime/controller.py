@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 import structlog
 
 from tradingbot_operator.runtime.logs import pass_context
-from tradingbot_operator.runtime.workqueue import QueueClosedError
+from tradingbot_operator.runtime.workqueue import Priority, QueueClosedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,9 +25,12 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """How a pass ended well. `requeue_after` is in seconds."""
+    """How a pass ended well."""
 
     requeue_after: float | None = None
+    """Seconds until the next pass at the latest."""
+    again: Priority | None = None
+    """Ask for one more pass as soon as this priority has its turn."""
 
 
 class RetryError(Exception):
@@ -109,11 +112,12 @@ class Controller:
         outcome = "success"
         failed = False
         after: float | None = None
+        again: Priority | None = None
         with pass_context(controller=self._name, key=str(key), reconcile_id=f"{next(self._ids):x}"):
             try:
                 async with asyncio.timeout(self._pass_timeout):
                     result = await self._reconciler.reconcile(key)
-                after = result.requeue_after
+                after, again = result.requeue_after, result.again
                 outcome = "requeue_after" if after is not None else "success"
             except RetryError as error:
                 outcome, failed, after = "error", error.after is None, error.after
@@ -125,4 +129,4 @@ class Controller:
                 outcome, failed = "error", True
                 log.exception("pass failed, will be repeated")
             self._metrics.reconciled(self._name, outcome, time.perf_counter() - started)
-        self._queue.done(key, failed=failed, requeue_after=after)
+        self._queue.done(key, failed=failed, requeue_after=after, again=again)

@@ -182,9 +182,22 @@ class WorkQueue(Generic[K]):
         self._active[key] = _Active(now)
         return key
 
-    def done(self, key: K, *, failed: bool = False, requeue_after: float | None = None) -> None:
-        """Give a key back. `failed` puts it back with back-off; `requeue_after` (seconds) asks for a later pass."""
+    def done(
+        self,
+        key: K,
+        *,
+        failed: bool = False,
+        requeue_after: float | None = None,
+        again: Priority | None = None,
+    ) -> None:
+        """Give a key back.
+
+        `failed` puts it back with back-off, `requeue_after` (seconds) asks for a later pass, `again` for one as soon as
+        its priority allows.
+        """
         active = self._active.pop(key)
+        if again is not None:
+            active.again = again if active.again is None else max(active.again, again)
         self._hooks.worked(self._clock() - active.since)
         if failed:
             count = self._failures.get(key, 0)

@@ -1,0 +1,117 @@
+"""A stop ends in one way only: a person names it, and the bot says that it lifted this very one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from tests.component.operator.world import NAMESPACE, World
+
+from tradingbot_operator.runtime.keys import Key
+from tradingbot_operator.status.observation import BotReport
+
+KEY = Key(NAMESPACE, "a")
+
+
+def report(**fields: Any) -> BotReport:
+    return BotReport({"state": "ACTIVE", "role": "trading", "ready": True, "positions": 0, "open_orders": 0} | fields)
+
+
+async def stopped() -> tuple[World, str]:
+    """A bot whose stop is latched, in the status and with the bot, and is no longer in the spec."""
+    world = World(polled=True)
+    await world.converged()
+    world.pod(ready=True)
+    world.bots.reports[KEY] = report()
+    await world.settle()
+    world.create(emergencyStop={"active": True})
+    await world.settle()
+    stop = str(world.status()["emergencyStop"]["id"])
+    said = {"id": stop, "since": "2026-11-21T09:00:00Z", "source": "spec", "reason": "", "close_positions": False}
+    world.bots.reports[KEY] = report(state="KILLED", stop=said, last_stop=None)
+    world.create()
+    await world.settle()
+    assert world.condition("Suspended")["reason"] == "EmergencyStopped"
+    return world, stop
+
+
+async def answer(world: World, **fields: Any) -> None:
+    world.bots.reports[KEY] = report(**fields)
+    world.queue.add(KEY)
+    await world.settle()
+
+
+def lifted(stop: str) -> dict[str, Any]:
+    return {"stop": None, "last_stop": {"id": stop, "resumed_at": "2026-11-21T10:00:00Z", "reason": "checked"}}
+
+
+async def test_a_stop_that_was_named_and_lifted_is_over() -> None:
+    world, stop = await stopped()
+    world.create(resume={"stopId": stop, "reason": "checked"})
+    await world.settle()
+    assert world.status()["emergencyStop"]["id"] == stop, "the bot has not said so yet"
+    await answer(world, **lifted(stop))
+    assert "emergencyStop" not in world.status()
+    assert world.condition("Ready")["status"] == "True"
+    assert world.condition("Suspended")["status"] == "False"
+
+
+@pytest.mark.parametrize(
+    ("resume", "said"),
+    [
+        (None, True),
+        ("another-1", True),
+        ("this", False),
+    ],
+    ids=["nobody named it", "another one was named", "the bot has not lifted it"],
+)
+async def test_anything_less_does_not_end_it(resume: str | None, *, said: bool) -> None:
+    world, stop = await stopped()
+    if resume:
+        world.create(resume={"stopId": stop if resume == "this" else resume, "reason": "checked"})
+    await answer(world, **(lifted(stop) if said else {"stop": None, "last_stop": None}))
+    assert world.status()["emergencyStop"]["id"] == stop
+    assert world.condition("Suspended")["status"] == "True"
+
+
+async def test_an_old_resume_does_not_end_a_newer_stop() -> None:
+    world, stop = await stopped()
+    resume = {"stopId": stop, "reason": "checked"}
+    world.create(resume=resume)
+    await answer(world, **lifted(stop))
+    world.create(resume=resume, emergencyStop={"active": True})
+    await world.settle()
+    newer = world.status()["emergencyStop"]["id"]
+    assert newer != stop
+    world.create(resume=resume)
+    await answer(world, **lifted(stop))
+    assert world.status()["emergencyStop"]["id"] == newer
+
+
+async def test_a_stop_that_is_still_asked_for_is_not_lifted() -> None:
+    world, stop = await stopped()
+    world.create(resume={"stopId": stop, "reason": "checked"}, emergencyStop={"active": True})
+    await answer(world, **lifted(stop))
+    assert world.condition("Suspended")["status"] == "True"
+
+
+async def test_a_restart_forgets_neither_the_stop_nor_its_end() -> None:
+    world, stop = await stopped()
+    await world.restart()
+    await world.settle()
+    assert world.status()["emergencyStop"]["id"] == stop
+    world.create(resume={"stopId": stop, "reason": "checked"})
+    await answer(world, **lifted(stop))
+    await world.restart()
+    await world.settle()
+    assert "emergencyStop" not in world.status()
+
+
+async def test_of_many_new_bots_the_children_come_first_and_each_is_reported_once() -> None:
+    world = World()
+    for name in ("a", "b", "c"):
+        world.create(name)
+    await world.settle()
+    kinds = [kind for _, kind, _ in world.kube.writes]
+    assert kinds.count("TradingBot") == 3
+    assert kinds[-3:] == ["TradingBot"] * 3
