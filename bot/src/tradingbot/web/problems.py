@@ -49,6 +49,7 @@ async def middleware(request: web.Request, handler: Handler) -> web.StreamRespon
     logs.correlate(correlation_id)
     response: web.StreamResponse
     try:
+        _bounded(request)
         response = await handler(request)
     except Problem as problem:
         response = answer(problem.status, problem.code, problem.detail, correlation_id)
@@ -68,6 +69,12 @@ async def middleware(request: web.Request, handler: Handler) -> web.StreamRespon
         response.headers.update(HEADERS)
         response.headers["X-Correlation-ID"] = correlation_id
     return response
+
+
+def _bounded(request: web.Request) -> None:
+    """Refuse a body that is too large by what it says of itself; one that says nothing is never read."""
+    if (request.content_length or 0) > request.client_max_size:
+        raise Problem(413, "BodyTooLarge", f"a request's body may have {request.client_max_size} bytes at most")
 
 
 def _hint(error: web.HTTPException, request: web.Request) -> str:
