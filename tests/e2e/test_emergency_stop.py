@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from tests.support.bots import Bot, Bots, Database, eventually
 
+from tradingbot_cluster.demo.tools import CommandError
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -74,6 +76,21 @@ def test_reverting_the_patch_and_restarting_the_pod_do_not_resume(tools: Tools, 
     bot.kubectl("delete", "pods", "--selector", bot.selector, timeout=120)
     eventually(bot.running_pods, lambda now: now and not set(now) & set(old), what="a new pod", seconds=120)
     assert_stopped_for_good(tools, bot)
+
+
+def test_only_the_id_of_this_very_stop_resumes_and_the_bot_trades_again(tools: Tools, bot: Bot) -> None:
+    bot.patch(STOP)
+    stop = eventually(lambda: bot.status().get("emergencyStop"), what="the latch in status")
+    assert stop is not None
+    with pytest.raises(CommandError, match=f"write {stop['id']}"):
+        bot.patch({**REVERT, "resume": {"stopId": "another-1", "reason": "guessing"}})
+    assert_stopped_for_good(tools, bot)
+    bot.patch({**REVERT, "resume": {"stopId": stop["id"], "reason": "looked at it"}})
+    bot.wait_for_condition("Ready", "True", "Trading")
+    assert "emergencyStop" not in bot.status()
+    assert state(bot) == "ACTIVE"
+    cleared = f"select count(*) from simulation.latches where bot = '{bot.key}' and stop_id = '{stop['id']}'"
+    assert Database(tools).value(f"{cleared} and cleared_by = 'spec.resume'") == "1"
 
 
 @pytest.fixture
