@@ -335,3 +335,83 @@ def test_only_an_earlier_generation_of_the_same_object_is_older() -> None:
     assert is_older("1f0c2a9b-7", "1f0c2a9b-10")
     for stop_id in ("1f0c2a9b-10", "1f0c2a9b-11", "1f0c2a9c-7", "api-7", "", "1f0c2a9b-x"):
         assert not is_older(stop_id, "1f0c2a9b-10")
+
+
+async def _rest() -> None:
+    for _ in range(30):
+        await asyncio.sleep(0)
+
+
+def _spec(process: Process, generation: int, **spec: Any) -> None:
+    metadata = {"name": "btc", "uid": UID, "generation": generation, "resourceVersion": "1"}
+    process.watch._take({"metadata": metadata, "spec": spec})
+
+
+async def test_a_row_that_is_missing_after_a_restore_is_written_again_and_nothing_is_loosened() -> None:
+    rows = Rows()
+    bot = Process(rows)
+    await bot.start()
+    _spec(bot, 7, emergencyStop={"active": True})
+    await _rest()
+    assert [row.id for row in rows.held] == ["1f0c2a9b-7"]
+    rows.rows.clear()
+    await bot.control.refresh()
+    await _rest()
+    assert [row.id for row in rows.held] == ["1f0c2a9b-7"]
+    assert bot.control.board.state is State.KILLED
+
+
+async def test_the_venue_is_asked_between_the_database_and_the_first_entry() -> None:
+    rows = Rows()
+    bot = Process(rows)
+    await bot.start()
+    _spec(bot, 7, emergencyStop={"active": True})
+    await _rest()
+    _spec(bot, 8, resume={"stopId": "1f0c2a9b-7", "reason": "checked"})
+    await _rest()
+    assert (rows.held, bot.control.board.state) == ([], State.KILLED)
+    assert bot.driver is not None
+    assert bot.driver.agreed == 0
+    assert bot.control.resume.waiting
+    await bot.control.resume.settle(cast("Any", bot.driver))
+    assert (bot.driver.agreed, bot.trading, bot.control.stop) == (1, True, None)
+    assert [restriction.source for restriction in bot.control.board.restrictions()] == []
+
+
+async def test_a_stop_between_the_clearing_and_the_venue_counts() -> None:
+    rows = Rows()
+    bot = Process(rows)
+    await bot.start()
+    _spec(bot, 7, emergencyStop={"active": True})
+    await _rest()
+    wish = {"stopId": "1f0c2a9b-7", "reason": "checked"}
+    _spec(bot, 8, resume=wish)
+    await _rest()
+    _spec(bot, 9, resume=wish, emergencyStop={"active": True})
+    _spec(bot, 10, resume=wish)
+    await bot.control.resume.settle(cast("Any", bot.driver))
+    await _rest()
+    assert bot.control.board.state is State.KILLED
+    assert [row.id for row in rows.held] == ["1f0c2a9b-9"]
+    assert bot.control.resume.complaint().endswith("set it to 1f0c2a9b-9")
+
+
+async def test_a_limit_is_lifted_by_its_own_id_also_in_standby() -> None:
+    rows = Rows()
+    limit = LatchRow(source="drawdown", state=State.HALTED, reason="lost", since=BEGIN)
+    await rows.write_latch(limit)
+    leader, standby = Process(rows), Process(rows)
+    await standby.control.refresh()
+    await leader.start()
+    _spec(leader, 7, resume={"stopId": "emergency_stop-1", "reason": "no"})
+    _spec(standby, 7)
+    await _rest()
+    assert [one.control.board.state.name for one in (leader, standby)] == ["HALTED", "HALTED"]
+    assert [held.latch_id for held in leader.control.board.restrictions()] == ["drawdown-1"]
+    assert leader.control.resume.complaint().endswith("set it to drawdown-1")
+    _spec(leader, 8, resume={"stopId": "drawdown-1", "reason": "yes"})
+    await _rest()
+    await leader.control.resume.settle(cast("Any", leader.driver))
+    await standby.control.refresh()
+    assert leader.trading
+    assert standby.control.board.state.name == "ACTIVE"
