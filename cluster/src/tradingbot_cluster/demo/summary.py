@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.table import Table
@@ -86,7 +88,7 @@ def _page(tools: Tools, namespace: str, bot: str) -> str:
 
 
 def _commands(tools: Tools, namespace: str, bot: str) -> list[tuple[str, str]]:
-    programs = tools.kubectl_path.parent
+    programs = f"{Path(sys.executable).parent}:{tools.kubectl_path.parent}"
     stop = """'{"spec":{"emergencyStop":{"active":true,"reason":"trying it"}}}'"""
     return [
         ("kubectl of this cluster in your shell", f'export KUBECONFIG="{tools.kubeconfig}" PATH="{programs}:$PATH"'),
@@ -94,7 +96,8 @@ def _commands(tools: Tools, namespace: str, bot: str) -> list[tuple[str, str]]:
             "stop the bot at once; the stop holds whatever happens to the object",
             f"kubectl --namespace {namespace} patch tbot {bot} --type merge -p {stop}",
         ),
-        ("look at it again", f"kubectl --namespace {namespace} get tbot"),
+        ("why it does not trade, and what to do", f"kubectl tradingbot status {bot} --namespace {namespace}"),
+        ("end this stop, and no other", f"kubectl tradingbot resume {bot} --namespace {namespace} --reason tried"),
         ("what every field means", "kubectl explain tbot.spec.risk"),
         ("follow what it does", f"kubectl --namespace {namespace} logs --follow deployment/tradingbot-{bot}"),
         ("remove everything that the demo made", "make demo-down"),
