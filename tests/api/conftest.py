@@ -3,25 +3,32 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from tradingbot_cluster import provider
+from tradingbot_cluster.interface import UpOptions
+from tradingbot_cluster.paths import Layout
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 @pytest.fixture(scope="session")
-def kubeconfig() -> Path:
-    """Return the kubeconfig of a real API server: a given one, or a control plane without nodes that stays up."""
+def kubeconfig() -> Iterator[Path]:
+    """Give the kubeconfig of a real API server: a given one, or a control plane without nodes.
+
+    One that ran before goes on running, and so does any with TRADINGBOT_KEEP=1, to look at what a test left.
+    """
     given = os.environ.get("TRADINGBOT_TEST_KUBECONFIG")
     if given:
-        return Path(given)
-
-    def cluster(*arguments: str) -> str:
-        command = [sys.executable, "-m", "tradingbot_cluster", *arguments, "--instance", "api"]
-        return subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
-
-    cluster("up", "--control-plane-only")
-    return Path(cluster("kubeconfig"))
+        yield Path(given)
+        return
+    instance = provider.make(Layout.of("api"))
+    ran = instance.status().running
+    instance.up(UpOptions(control_plane_only=True))
+    yield instance.kubeconfig()
+    if not ran and os.environ.get("TRADINGBOT_KEEP") != "1":
+        instance.down()

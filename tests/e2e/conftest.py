@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from typing import TYPE_CHECKING
 
 import pytest
 import yaml
 from tests.support.bots import NAMESPACE, Bot, Bots
 
-from tradingbot_cluster.demo import demo
+from tradingbot_cluster.demo import demo, environment
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,9 +26,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def tools() -> Tools:
-    """`make demo`, exactly: what is missing is made, what runs is left alone."""
-    return demo.up()
+def tools() -> Iterator[Tools]:
+    """`make demo`, exactly: what is missing is made, what runs is left alone.
+
+    A cluster that ran before goes on running, and so does any with TRADINGBOT_KEEP=1, to look at what a test left.
+    """
+    ran = environment.cluster_runs()
+    yield demo.up()
+    if not ran and os.environ.get("TRADINGBOT_KEEP") != "1":
+        demo.down()
 
 
 @pytest.fixture
