@@ -122,9 +122,9 @@ async def test_a_standby_clears_nothing_and_follows_the_database(
     assert await until_rows(database, CLEARED, 0) == 0
     # The one that trades ends; the one that sees the resume takes over, and clears.
     assert await asyncio.to_thread(blind.end) == 0
-    blind.start()
     status = await seeing.until(active)
     assert status["last_stop"]["id"] == stop_id
+    blind.start()
     status = await blind.until(lambda s: s["role"] == "standby" and s["state"] == "ACTIVE" and s["ready"])
     assert (status["stop"], status["last_stop"]["id"]) == (None, stop_id)
     # Now the one in standby learns of stop and resume through the database alone.
