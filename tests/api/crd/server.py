@@ -18,6 +18,7 @@ from tradingbot_operator.api.names import ALL
 
 Manifest = dict[str, Any]
 ROOT = Path(__file__).parents[3]
+IDLE_SECONDS = 20.0
 PLURALS = {names.kind: names.plural for names in ALL}
 CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 
@@ -55,6 +56,7 @@ class Server:
         self._connection = http.client.HTTPSConnection(
             address.hostname or "", address.port or 443, context=tls, timeout=30
         )
+        self._used = time.monotonic()
 
     def __enter__(self) -> Self:
         return self
@@ -63,6 +65,10 @@ class Server:
         self._connection.close()
 
     def request(self, method: str, path: str, body: Manifest | None = None, content: str = "application/json") -> Any:
+        # The server closes connections that were idle for a while: a new one is opened by itself.
+        if time.monotonic() - self._used > IDLE_SECONDS:
+            self._connection.close()
+        self._used = time.monotonic()
         self._connection.request(
             method, path, None if body is None else json.dumps(body), {**self._headers, "Content-Type": content}
         )
