@@ -8,13 +8,17 @@ import json
 import ssl
 import tempfile
 import time
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlsplit
 
 import yaml
 
 from tradingbot_operator.api.names import ALL
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 Manifest = dict[str, Any]
 ROOT = Path(__file__).parents[3]
@@ -90,6 +94,15 @@ class Server:
 def collection(namespace: str, obj: Manifest) -> str:
     """Return the path of the objects of this kind, of whatever group it is."""
     return f"/apis/{obj['apiVersion']}/namespaces/{namespace}/{PLURALS[obj['kind']]}"
+
+
+@contextmanager
+def server_with_crds(kubeconfig: Path) -> Iterator[Server]:
+    """Connect to the API server of a kubeconfig, with the CRDs of this checkout in it."""
+    with Server(kubeconfig) as server:
+        for path in sorted((ROOT / "crds").glob("*.yaml")):
+            install_crd(server, yaml.safe_load(path.read_text(encoding="utf-8")))
+        yield server
 
 
 def install_crd(server: Server, crd: Manifest) -> None:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-import yaml
-from tests.api.crd.server import Server, install_crd
-from tests.api.operator.harness import ROOT, Namespace, OperatorProcess
+from tests.api.crd.server import Server, server_with_crds
+from tests.api.operator.harness import Namespace, OperatorProcess
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -19,9 +18,7 @@ if TYPE_CHECKING:
 @pytest.fixture(scope="session")
 def api_server(kubeconfig: Path) -> Iterator[Server]:
     """Connect to the server, with the CRDs of this checkout."""
-    with Server(kubeconfig) as server:
-        for path in sorted((ROOT / "crds").glob("*.yaml")):
-            install_crd(server, yaml.safe_load(path.read_text(encoding="utf-8")))
+    with server_with_crds(kubeconfig) as server:
         yield server
 
 

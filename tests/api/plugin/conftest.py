@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-import yaml
-from tests.api.crd.server import ROOT, Refused, Server, install_crd
+from tests.api.crd.server import Refused, Server, server_with_crds
 
 from tradingbot_operator.plugin.main import main
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
 
 @pytest.fixture(scope="session")
 def server(kubeconfig: Path) -> Iterator[Server]:
-    with Server(Path(kubeconfig)) as connection:
-        for path in sorted((ROOT / "crds").glob("*.yaml")):
-            install_crd(connection, yaml.safe_load(path.read_text(encoding="utf-8")))
+    with server_with_crds(kubeconfig) as connection:
         yield connection
 
 

@@ -5,7 +5,7 @@ Level-triggered: nothing here knows which event caused the pass. A pass that fin
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 import structlog
@@ -220,12 +220,8 @@ class TradingBotReconciler:
         )
         if bot is None or mode is None or scope.desired is None:
             return common
-        return Subject(
-            name=common.name,
-            namespace=common.namespace,
-            generation=common.generation,
-            recorded=common.recorded,
-            stop=stop,
+        return replace(
+            common,
             trading=bot.spec.trading,
             mode=mode.mode,
             held_back=mode.held_back,
