@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from tradingbot.config.model import FeedType, Settings, Trading
+from tradingbot.config.model import FeedType, Mode, Settings, Trading
 from tradingbot.core.engine import Engine
 from tradingbot.core.snapshot import EngineConfig
 from tradingbot.domain.errors import ConfigurationError
@@ -144,6 +144,9 @@ def engine_config(settings: Settings, epoch: int) -> EngineConfig:
 
 def parts(settings: Settings, environment: Mapping[str, str]) -> Parts:
     """Check everything that can be checked without starting, and return the makers."""
+    if settings.mode is Mode.LIVE:
+        text = "mode: this version trades in simulation only; write mode: simulation"
+        raise ConfigurationError("InvalidConfiguration", text)
     make_strategy = registry.factory(settings.strategy.name, settings.strategy.parameters)
     symbols = frozenset(settings.strategy.symbols)
     if settings.simulation.feed.type is FeedType.RECORDED:

@@ -106,6 +106,14 @@ def test_the_environment_overrides_the_file(tmp_path: Path) -> None:
     assert "very-secret" not in settings.model_dump_json()
 
 
+def test_the_account_comes_from_the_environment_under_two_names(tmp_path: Path) -> None:
+    environment = {"BINANCE_API_KEY": "old", "BINANCE_API_SECRET": "secret", "EXCHANGE_API_KEY": "new"}
+    exchange = load(environment, write(tmp_path, "strategy: {name: breakout}")).exchange
+    assert exchange.api_key is not None
+    assert exchange.api_secret is not None
+    assert (exchange.api_key.get_secret_value(), exchange.api_secret.get_secret_value()) == ("new", "secret")
+
+
 def test_every_environment_variable_reaches_a_setting() -> None:
     from tradingbot.config.model import Settings
 
@@ -131,6 +139,9 @@ BAD: list[tuple[str, str, str, str]] = [
     ("simulation: {initial_capital: lots}", "InvalidConfiguration", "simulation.initial_capital", "decimal"),
     ("log_level: LOUD", "InvalidConfiguration", "log_level", "DEBUG"),
     ("bot: {name: Not_A_Label}", "InvalidConfiguration", "bot.name", "match"),
+    ("exchange: {api_url: ftp://x}", "InvalidConfiguration", "exchange.api_url", "https://proxy.example.org/binance"),
+    ("exchange: {api_url: 'https://key:secret@x'}", "InvalidConfiguration", "exchange.api_url", "without user"),
+    ("exchange: {api_url: 'https://x:port'}", "InvalidConfiguration", "exchange.api_url", "write an address"),
     ("config_hash: abc", "InvalidConfiguration", "config_hash", "computed"),
 ]
 

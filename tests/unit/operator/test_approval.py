@@ -76,6 +76,8 @@ RISKED_VALUES: dict[str, st.SearchStrategy[Any]] = {
     "exchange.marketType": st.sampled_from(["Spot", "Futures"]),
     "exchange.testMode": st.booleans(),
     "exchange.rateLimitPerMinute": counts,
+    "exchange.apiUrl": st.none() | st.sampled_from(["https://a.example", "http://a.example:8080/x"]),
+    "exchange.orderConfirmationSeconds": st.integers(1, 86_400),
     "exchange.credentialsSecretRef.name": names,
     "exchange.credentialsSecretRef.apiKeyKey": names,
     "exchange.credentialsSecretRef.apiSecretKey": names,
@@ -298,7 +300,7 @@ def test_nothing_is_lost_in_writing_so_two_values_are_never_written_the_same(val
 
 def test_the_digest_of_today_is_the_digest_of_tomorrow() -> None:
     """An upgrade of the operator must not void every approval unnoticed: change VERSION when this has to change."""
-    golden = "sha256:2ebd1b0b01c0ef5bb00bb3d330c905472bd348c50764d09920b85b60c061fa82"
+    golden = "sha256:ef41e054a531a3fe005169506241e55c007fcfd0c5eb5d6ea8bb10b9ebd23e8a"
     assert required_digest(spec(), IDENTITY) == golden
 
 

@@ -113,6 +113,22 @@ def test_only_a_bot_that_needs_the_exchange_reaches_it(spec: dict[str, Any], mod
     assert (443 in to_anywhere) is reaches
 
 
+@pytest.mark.parametrize(
+    ("address", "port"),
+    [
+        ("https://proxy.example.org/binance", 443),
+        ("https://proxy.example.org:8443", 8443),
+        ("http://exchange", 80),
+        ("http://[::1]:9000/x", 9000),
+    ],
+)
+def test_a_bot_reaches_the_exchange_where_the_spec_says_that_it_is(address: str, port: int) -> None:
+    found = manifests(Mode.LIVE, exchange={"apiUrl": address})
+    egress = found["NetworkPolicy"]["spec"]["egress"]
+    assert {port} == {p["port"] for p in egress[-1]["ports"]}
+    assert f'api_url: "{address}"' in next(iter(found["ConfigMap"]["data"].values()))
+
+
 def test_a_live_bot_is_not_evicted_while_it_is_healthy() -> None:
     assert manifests()["PodDisruptionBudget"]["spec"]["maxUnavailable"] == 1
     live = manifests(Mode.LIVE, profile="LiveTrading")["PodDisruptionBudget"]["spec"]

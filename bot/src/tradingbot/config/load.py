@@ -38,6 +38,8 @@ ENVIRONMENT: dict[str, tuple[str, ...]] = {
     "EXCHANGE": ("exchange", "name"),
     "BINANCE_API_KEY": ("exchange", "api_key"),
     "BINANCE_API_SECRET": ("exchange", "api_secret"),
+    "EXCHANGE_API_KEY": ("exchange", "api_key"),
+    "EXCHANGE_API_SECRET": ("exchange", "api_secret"),
     "BINANCE_TEST_MODE": ("exchange", "test_mode"),
     "BINANCE_RATE_LIMIT": ("exchange", "rate_limit_per_minute"),
     "RISK_MAX_DRAWDOWN": ("risk", "max_drawdown"),

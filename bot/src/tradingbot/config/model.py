@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from enum import StrEnum
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
@@ -61,9 +62,30 @@ class ExchangeSection(_Section):
     name: str = "binance"
     market_type: MarketType = MarketType.SPOT
     test_mode: bool = True
+    api_url: Annotated[str, Field(max_length=253)] = ""
+    """Base address that takes the place of the exchange's own (a proxy, an exchange for tests); empty: its own."""
     rate_limit_per_minute: Annotated[int, Field(ge=1, le=100_000)] = 1200
+    order_confirmation_threshold: Annotated[Decimal, Field(gt=0)] | None = None
+    """Live orders of a larger value in quote currency wait for a person; without it none waits."""
+    order_confirmation_seconds: Annotated[int, Field(ge=1, le=86_400)] = 300
+    """How long such an order waits before it is given up."""
     api_key: SecretStr | None = None
     api_secret: SecretStr | None = None
+
+    @field_validator("api_url")
+    @classmethod
+    def _api_url(cls, value: str) -> str:
+        if not value:
+            return value
+        try:
+            address = urlsplit(value)
+            plain = not (address.query or address.fragment or address.username or address.password)
+            good = address.scheme in {"https", "http"} and bool(address.hostname) and plain and address.port != 0
+        except ValueError:
+            good = False
+        if not good:
+            raise ValueError("write an address without user, query or fragment, like https://proxy.example.org/binance")
+        return value.rstrip("/")
 
 
 class StrategySection(_Section):
@@ -193,8 +215,6 @@ class Settings(_Section):
 
     @model_validator(mode="after")
     def _buildable(self) -> Settings:
-        if self.mode is Mode.LIVE:
-            raise ValueError("mode: this version trades in simulation only; write mode: simulation")
         if self.simulation.feed.type is FeedType.LIVE:
             raise ValueError("simulation.feed.type: Live is not available in this version; write Recorded or Synthetic")
         return self

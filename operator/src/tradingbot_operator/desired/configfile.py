@@ -25,12 +25,7 @@ def config_values(bot: TradingBot, mode: Mode) -> dict[str, Any]:
         "trading": spec.trading.value,
         "environment": spec.environment.value,
         "log_level": spec.log_level.value,
-        "exchange": {
-            "name": spec.exchange.name,
-            "market_type": spec.exchange.market_type.value,
-            "test_mode": spec.exchange.test_mode,
-            "rate_limit_per_minute": spec.exchange.rate_limit_per_minute,
-        },
+        "exchange": _exchange(spec),
         "strategy": {
             "name": spec.strategy.name,
             "symbols": list(spec.strategy.symbols),
@@ -41,6 +36,22 @@ def config_values(bot: TradingBot, mode: Mode) -> dict[str, Any]:
         "simulation": _simulation(spec),
         "database": {"pool_size": spec.database.pool_size, "max_overflow": spec.database.max_overflow},
     }
+
+
+def _exchange(spec: TradingBotSpec) -> dict[str, Any]:
+    exchange = spec.exchange
+    values: dict[str, Any] = {
+        "name": exchange.name,
+        "market_type": exchange.market_type.value,
+        "test_mode": exchange.test_mode,
+        "rate_limit_per_minute": exchange.rate_limit_per_minute,
+    }
+    if exchange.api_url is not None:
+        values["api_url"] = exchange.api_url
+    if exchange.order_confirmation_threshold is not None:
+        values["order_confirmation_threshold"] = _number(exchange.order_confirmation_threshold)
+        values["order_confirmation_seconds"] = exchange.order_confirmation_seconds
+    return values
 
 
 def _risk(spec: TradingBotSpec) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from tradingbot_operator.api.v1alpha1.safety import Mode
 from tradingbot_operator.api.v1alpha1.trading import FeedType
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 Manifest = dict[str, Any]
 HTTPS_PORT = 443
+HTTP_DEFAULT_PORT = 80
 
 
 def service(bot: str) -> Manifest:
@@ -35,8 +37,8 @@ def network_policy(bot: TradingBot, mode: Mode, config: BuildConfig) -> Manifest
     """Build the NetworkPolicy: nothing in or out but what is named here.
 
     In: the operator's namespace, monitoring, and the bot's own namespace, on the HTTP port. Out: names, database,
-    Redis, the API server (the bot watches its own object). The exchange only when the bot needs it: a simulation on
-    recorded or synthetic prices cannot reach one even by mistake.
+    Redis, the API server (the bot watches its own object). The exchange, at the port of `exchange.apiUrl` where that is
+    set, only when the bot needs it: a simulation on recorded or synthetic prices cannot reach one even by mistake.
     """
     spec = bot.spec
     sources: list[Manifest] = [{"podSelector": {}}]
@@ -55,7 +57,7 @@ def network_policy(bot: TradingBot, mode: Mode, config: BuildConfig) -> Manifest
         }
     )
     if mode is Mode.LIVE or spec.simulation.feed.type is FeedType.LIVE:
-        egress.append({"ports": [_port(HTTPS_PORT)]})
+        egress.append({"ports": [_port(exchange_port(bot.spec.exchange.api_url))]})
     return {
         "apiVersion": NETWORK_POLICY.api_version,
         "kind": "NetworkPolicy",
@@ -66,6 +68,14 @@ def network_policy(bot: TradingBot, mode: Mode, config: BuildConfig) -> Manifest
             "egress": egress,
         },
     }
+
+
+def exchange_port(api_url: str | None) -> int:
+    """Return the port at which the exchange is reached."""
+    if api_url is None:
+        return HTTPS_PORT
+    address = urlsplit(api_url)
+    return address.port or (HTTPS_PORT if address.scheme == "https" else HTTP_DEFAULT_PORT)
 
 
 def pod_disruption_budget(bot: TradingBot, mode: Mode) -> Manifest:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from tradingbot_operator.api.v1alpha1.trading import Risk
     from tradingbot_operator.api.v1alpha1.tradingbot import TradingBotSpec
 
-VERSION: Final = "tradingbots.dev/approval/v1"
+VERSION: Final = "tradingbots.dev/approval/v2"
 """First line of what is hashed: another way of writing it is another digest."""
 
 MAX_VALIDITY: Final = timedelta(days=30)

@@ -8,6 +8,7 @@ import importlib
 import logging
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -95,10 +96,11 @@ class Gateway:
         *,
         test_mode: bool,
         timeout: float,
+        api_url: str = "",
         options: Mapping[str, Any],
     ) -> None:
         self.exchange, self.credentials, self.clock, self.budget = exchange, credentials, clock, budget
-        self.test_mode, self.timeout = test_mode, timeout
+        self.test_mode, self.timeout, self.api_url = test_mode, timeout, api_url
         self.offset_ms = 0
         """The exchange's clock minus ours; signatures carry the exchange's time."""
         self.skew_doubted = False
@@ -153,6 +155,8 @@ class Gateway:
                 text = f"exchange.testMode: {self.exchange} has no test exchange; set it to false to trade for real"
                 raise ConfigurationError("InvalidConfiguration", text)
             client.set_sandbox_mode(True)
+        if self.api_url:
+            client.urls["api"] = at(self.api_url, client.urls["api"])
         self._hook(client)
         return client
 
@@ -226,6 +230,13 @@ class Gateway:
         client, self._client = self._client, None
         if client is not None:
             await client.close()
+
+
+def at(base: str, addresses: Any) -> Any:
+    """Put a base in the place of scheme and host of ccxt's addresses, whose nesting differs by exchange."""
+    if isinstance(addresses, dict):
+        return {name: at(base, address) for name, address in addresses.items()}
+    return base.rstrip("/") + urlsplit(addresses).path if isinstance(addresses, str) else addresses
 
 
 def _read(evidence: Evidence, status: int, headers: Any, body: str) -> None:

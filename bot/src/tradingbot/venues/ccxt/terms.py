@@ -15,6 +15,8 @@ class VenueConfig(msgspec.Struct, frozen=True, kw_only=True):
     symbols: tuple[str, ...]
     test_mode: bool = True
     """The exchange's test exchange; money is real only when this is false."""
+    api_url: str = ""
+    """Base address in the place of the exchange's own; empty: its own."""
     timeout: float = 10.0
     """Seconds for one request."""
     weight_per_minute: int = 1200

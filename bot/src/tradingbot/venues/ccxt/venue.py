@@ -59,6 +59,7 @@ class CcxtVenue:
             self.budget,
             test_mode=config.test_mode,
             timeout=config.timeout,
+            api_url=config.api_url,
             options=options or {},
         )
         self.preflight: Preflight | None = None

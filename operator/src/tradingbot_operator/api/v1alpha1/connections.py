@@ -17,6 +17,16 @@ class MarketType(StrEnum):
     FUTURES = "Futures"
 
 
+BaseUrl = Annotated[
+    str,
+    Text(
+        253,
+        r"^https?://([A-Za-z0-9]([-A-Za-z0-9.]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?(/[-A-Za-z0-9._~/]*)?$",
+        "write an address without user, query or fragment, for example https://proxy.example.org/binance",
+    ),
+]
+
+
 class ExchangeCredentialsReference(SecretKeyReference):
     """The Secret with the exchange account's keys. Only a live bot gets it; a key that may withdraw is refused."""
 
@@ -38,12 +48,17 @@ class Exchange(ApiModel):
     test_mode: bool = True
     """In live mode, whether orders go to the exchange's test network, with play money. Real money needs testMode: false
     besides mode: live and an approval. In simulation it has no meaning."""
+    api_url: BaseUrl | None = None
+    """Base address that takes the place of the exchange's own, https or http: a proxy, or an exchange for tests. The
+    paths stay those of the exchange. The account's keys are shown to whoever answers there."""
     rate_limit_per_minute: Annotated[int, Field(ge=1, le=100_000)] = 1200
     """Requests per minute that the bot may send to the exchange. A share of it is kept free for an emergency stop."""
     credentials_secret_ref: ExchangeCredentialsReference | None = None
     """The account's keys, required in live mode. A simulation never gets them."""
     order_confirmation_threshold: Money | None = None
     """Live orders of a larger value, in quote currency, wait for a person's confirmation. Without it none waits."""
+    order_confirmation_seconds: Annotated[int, Field(ge=1, le=86_400)] = 300
+    """How long such an order waits. One that nobody has confirmed by then is not sent."""
 
 
 class Database(ApiModel):
