@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
+from tradingbot_operator.desired.naming import job_name, labels
+from tradingbot_operator.desired.ownership import bot_of
 from tradingbot_operator.kube.errors import (
     ConflictError,
     ForbiddenError,
@@ -96,3 +99,15 @@ def test_wrong_settings_are_named(clean: pytest.MonkeyPatch) -> None:
 )
 def test_a_poll_matters_when_a_person_would_see_it(before: object, after: object, matters: bool) -> None:
     assert _matters(before, after) is matters  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", ["a", "b" * 52])
+def test_a_pod_of_a_job_belongs_to_its_bot_and_its_labels_alone_to_nobody(name: str) -> None:
+    job = job_name(name, "preflight", "0123456789")
+    assert len(job) <= 63
+    pod: dict[str, Any] = {"metadata": {"labels": labels(name, "preflight")}}
+    owner = {"kind": "Job", "apiVersion": "batch/v1", "name": job, "controller": True}
+    assert bot_of("Pod", {"metadata": pod["metadata"] | {"ownerReferences": [owner]}}) == name
+    for other in ({"name": "backup-123"}, {"kind": "StatefulSet"}):
+        foreign = pod["metadata"] | {"ownerReferences": [owner | other]}
+        assert bot_of("Pod", {"metadata": foreign}) is None

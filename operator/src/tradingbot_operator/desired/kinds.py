@@ -34,6 +34,7 @@ class Kind:
 
 
 TRADING_BOT: Final = Kind(names.TRADING_BOT.kind, names.GROUP, names.VERSION, names.TRADING_BOT.plural)
+BACKUP_SCHEDULE: Final = Kind(names.BACKUP_SCHEDULE.kind, names.GROUP, names.VERSION, names.BACKUP_SCHEDULE.plural)
 SERVICE_ACCOUNT: Final = Kind("ServiceAccount", "", "v1", "serviceaccounts")
 ROLE: Final = Kind("Role", "rbac.authorization.k8s.io", "v1", "roles")
 ROLE_BINDING: Final = Kind("RoleBinding", "rbac.authorization.k8s.io", "v1", "rolebindings")
@@ -43,6 +44,7 @@ CONFIG_MAP: Final = Kind("ConfigMap", "", "v1", "configmaps")
 SERVICE: Final = Kind("Service", "", "v1", "services")
 DEPLOYMENT: Final = Kind("Deployment", "apps", "v1", "deployments")
 POD: Final = Kind("Pod", "", "v1", "pods")
+JOB: Final = Kind("Job", "batch", "v1", "jobs")
 EVENT: Final = Kind("Event", "events.k8s.io", "v1", "events")
 
 CHILDREN: Final = (
@@ -57,4 +59,4 @@ CHILDREN: Final = (
 )
 """In the order in which they are written: what a pod needs before the Deployment that makes the pod."""
 
-BY_NAME: Final = {kind.kind: kind for kind in (TRADING_BOT, *CHILDREN, POD, EVENT)}
+BY_NAME: Final = {kind.kind: kind for kind in (TRADING_BOT, BACKUP_SCHEDULE, *CHILDREN, JOB, POD, EVENT)}

@@ -10,8 +10,11 @@ MANAGED_BY_LABEL: Final = "app.kubernetes.io/managed-by"
 HASH_ANNOTATION: Final = "tradingbots.dev/applied-hash"
 CONFIG_HASH_ANNOTATION: Final = "tradingbots.dev/config-hash"
 CHILD_SELECTOR: Final = f"{MANAGED_BY_LABEL}={MANAGER}"
+COMPONENT_LABEL: Final = "app.kubernetes.io/component"
+BOT_COMPONENT: Final = "bot"
 HTTP_PORT: Final = 8080
 PREFIX: Final = "tradingbot-"
+LABEL_LENGTH: Final = 63
 
 
 def child_name(bot: str) -> str:
@@ -19,16 +22,22 @@ def child_name(bot: str) -> str:
     return f"{PREFIX}{bot}"
 
 
+def job_name(bot: str, purpose: str, identity: str) -> str:
+    """Return the name of a Job; the bot's part is cut where it would be too long for a label of the Job's pods."""
+    end = f"-{purpose}-{identity}"
+    return f"{child_name(bot)[: LABEL_LENGTH - len(end)].rstrip('-')}{end}"
+
+
 def selector(bot: str) -> dict[str, str]:
     """Return the labels that select the pods of a bot."""
     return {"app.kubernetes.io/name": "tradingbot", "app.kubernetes.io/instance": bot}
 
 
-def labels(bot: str) -> dict[str, str]:
-    """Return the labels of every child."""
+def labels(bot: str, component: str = BOT_COMPONENT) -> dict[str, str]:
+    """Return the labels of every child; a Job's pods have another component, so that no Service selects them."""
     return {
         **selector(bot),
-        "app.kubernetes.io/component": "bot",
+        COMPONENT_LABEL: component,
         MANAGED_BY_LABEL: MANAGER,
         BOT_LABEL: bot,
     }

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from enum import Enum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from tradingbot_operator.api import names
 from tradingbot_operator.desired.naming import BOT_LABEL, MANAGED_BY_LABEL, MANAGER, child_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+JOB_STEM: Final = 30
+"""Characters that the names of a bot's Jobs and its other children share however long the bot's name is."""
 
 
 class Ownership(Enum):
@@ -57,8 +60,9 @@ def bot_of(kind: str, obj: Mapping[str, Any]) -> str | None:
         return marked
     if _is_bot(owner):
         return str(owner["name"])
-    # A pod belongs to a ReplicaSet of the Deployment; its labels alone would be anybody's claim.
-    made = owner.get("kind") == "ReplicaSet" and str(owner.get("name")).startswith(f"{child_name(marked or '')}-")
+    # A pod belongs to a ReplicaSet of the Deployment or to a Job; its labels alone would be anybody's claim.
+    start = {"ReplicaSet": f"{child_name(marked or '')}-", "Job": child_name(marked or "")[:JOB_STEM]}
+    made = str(owner.get("name")).startswith(start.get(str(owner.get("kind")), "?"))
     return marked if kind == "Pod" and made else None
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from tradingbot_operator.desired.kinds import BY_NAME, CHILDREN, POD, TRADING_BOT
+from tradingbot_operator.desired.kinds import BY_NAME, CHILDREN, JOB, POD, TRADING_BOT
 from tradingbot_operator.desired.naming import CHILD_SELECTOR
 from tradingbot_operator.runtime.keys import ObjectId
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-WATCHED: tuple[Kind, ...] = (TRADING_BOT, *CHILDREN, POD)
+WATCHED: tuple[Kind, ...] = (TRADING_BOT, *CHILDREN, JOB, POD)
 
 
 def selector_of(kind: Kind) -> str:
@@ -39,7 +39,7 @@ class Audit:
 
     async def seed(self) -> int:
         """Fill the store; children first, so that the first pass over a bot sees them. Return the number of objects."""
-        for kind in (*CHILDREN, POD, TRADING_BOT):
+        for kind in (*CHILDREN, JOB, POD, TRADING_BOT):
             for namespace in self._namespaces:
                 pages = self._kube.list_pages(kind, namespace=namespace, label_selector=selector_of(kind))
                 async for page in pages:

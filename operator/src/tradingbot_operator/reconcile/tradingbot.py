@@ -16,7 +16,7 @@ from tradingbot_operator.api.names import API_VERSION
 from tradingbot_operator.api.v1alpha1 import TradingBot, TradingBotStatus
 from tradingbot_operator.api.v1alpha1.tradingbot import requested_stop
 from tradingbot_operator.desired.kinds import DEPLOYMENT, EVENT, POD, TRADING_BOT
-from tradingbot_operator.desired.naming import child_name
+from tradingbot_operator.desired.naming import BOT_COMPONENT, child_name
 from tradingbot_operator.desired.tradingbot import Desired, build
 from tradingbot_operator.desired.workload import image_of
 from tradingbot_operator.kube.errors import (
@@ -33,7 +33,7 @@ from tradingbot_operator.runtime.controller import Result, RetryError
 from tradingbot_operator.runtime.keys import Key, ObjectId
 from tradingbot_operator.runtime.workqueue import Priority
 from tradingbot_operator.status.observation import BotReport, Observed, Obstacle
-from tradingbot_operator.status.pods import is_ready
+from tradingbot_operator.status.pods import is_of, is_ready
 from tradingbot_operator.status.tradingbot import Subject, derive
 from tradingbot_operator.status.transitions import event, transitions
 
@@ -193,8 +193,11 @@ class TradingBotReconciler:
     def _deployment(self, scope: Scope) -> dict[str, Any] | None:
         return self._store.get(ObjectId(DEPLOYMENT.kind, scope.key.namespace, child_name(scope.key.name)))
 
+    def _pods(self, key: Key, component: str = BOT_COMPONENT) -> list[dict[str, Any]]:
+        return [pod for pod in self._store.children(key, POD.kind) if is_of(pod, component)]
+
     def _observe(self, scope: Scope) -> Observed:
-        pods = self._store.children(scope.key, POD.kind)
+        pods = self._pods(scope.key)
         pods.sort(key=lambda pod: str(pod["metadata"].get("creationTimestamp")), reverse=True)
         return Observed(
             deployment=self._deployment(scope),
@@ -270,7 +273,7 @@ class TradingBotReconciler:
 
     def _follow(self, scope: Scope) -> None:
         """Poll the ready pod of this bot; often while it has not confirmed a stop."""
-        pods = [pod for pod in self._store.children(scope.key, POD.kind) if is_ready(pod) and pod["status"]["podIP"]]
+        pods = [pod for pod in self._pods(scope.key) if is_ready(pod) and pod["status"]["podIP"]]
         current = [p for p in pods if scope.desired and p["spec"]["configMap"] == scope.desired.config_map]
         chosen = next(iter(current or pods), None)
         recorded = scope.recorded.emergency_stop
@@ -288,7 +291,7 @@ class TradingBotReconciler:
             return False
         if scope.recorded.role is None or scope.recorded.observed_generation != scope.obj["metadata"].get("generation"):
             return False
-        return any(is_ready(pod) for pod in self._store.children(scope.key, POD.kind))
+        return any(is_ready(pod) for pod in self._pods(scope.key))
 
     def _result(self, scope: Scope) -> Result:
         waits = [blocked.retry_after for blocked in scope.blocked]

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from tradingbot_operator.api.conditions import Reason
+from tradingbot_operator.desired.naming import BOT_COMPONENT, COMPONENT_LABEL
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -67,9 +68,16 @@ def project_pod(pod: Mapping[str, Any]) -> dict[str, Any]:
                 for c in status.get("conditions", [])
                 if c.get("type") in {"Ready", "PodScheduled"}
             ],
-            "container": {key: containers[0].get(key) for key in ("ready", "state", "lastState")} if containers else {},
+            "container": {key: containers[0].get(key) for key in ("ready", "state", "lastState", "imageID")}
+            if containers
+            else {},
         },
     }
+
+
+def is_of(pod: Mapping[str, Any], component: str) -> bool:
+    """Return whether a (projected) pod is of this component: the bot itself, or one of its Jobs."""
+    return bool((pod["metadata"].get("labels") or {}).get(COMPONENT_LABEL, BOT_COMPONENT) == component)
 
 
 def is_ready(pod: Mapping[str, Any]) -> bool:

@@ -44,6 +44,15 @@ def _condition(condition: dict[str, Any]) -> dict[str, Any]:
     return kept
 
 
+def _job(obj: dict[str, Any]) -> dict[str, Any]:
+    """Keep whose it is and how it ended; its pod says the rest."""
+    slim = _child(obj)
+    del slim["spec"]
+    conditions = (obj.get("status") or {}).get("conditions") or []
+    slim["status"] = {"conditions": [_condition(condition) for condition in conditions]}
+    return slim
+
+
 PROJECTIONS: Final[dict[str, Callable[[dict[str, Any]], dict[str, Any]]]] = {
     "ServiceAccount": _child,
     "Role": _child,
@@ -53,5 +62,6 @@ PROJECTIONS: Final[dict[str, Callable[[dict[str, Any]], dict[str, Any]]]] = {
     "ConfigMap": _child,
     "Service": _child,
     "Deployment": _deployment,
+    "Job": _job,
     "Pod": project_pod,
 }
