@@ -39,12 +39,13 @@ class Desk:
 
     # -- making orders ---------------------------------------------------------------------------------------------
 
-    def draft(self) -> gate.Draft:
-        """Give the next intent its number and id."""
+    def draft(self, strategy: str = "") -> gate.Draft:
+        """Give the next intent its number and id; without a name it is the configured strategy's."""
         self.state.intents += 1
         seq = self.state.intents
         client_id = ids.client_id(self.config.bot, self.config.epoch, seq)
-        return gate.Draft(self.config.bot, self.config.epoch, seq, client_id, self.config.strategy, self.state.now)
+        strategy = strategy or self.config.strategy
+        return gate.Draft(self.config.bot, self.config.epoch, seq, client_id, strategy, self.state.now)
 
     def submit(self, approved: Approved[Intent]) -> None:
         """Enter an approved order into the books and ask for it to be sent."""
@@ -218,6 +219,8 @@ class Desk:
         legs = posting.fill(event, intent.side, self.instrument(intent.symbol), released)
         self.post(legs, f"fill {event.trade_id}")
         realized = self.state.book.apply(event, intent)
+        closed = self.state.book.position(intent.symbol) is None
+        self.state.tally.fill(intent.symbol, realized, event.fee, closed=closed)
         self.out.append(
             Traded(
                 Trade(

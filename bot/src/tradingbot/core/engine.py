@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from tradingbot.core import commands
+from tradingbot.core.decisions import decision
 from tradingbot.core.desk import Desk
 from tradingbot.core.snapshot import EngineState, Mark
 from tradingbot.domain import events
 from tradingbot.domain.denial import Denied
-from tradingbot.domain.effects import Decide, Decision, Effect, Latch, Marked
+from tradingbot.domain.effects import Decide, Effect, Latch, Marked
 from tradingbot.domain.errors import BrokenInvariantError
 from tradingbot.domain.fills import EquityPoint
 from tradingbot.domain.market import Candle, day_of
@@ -23,7 +25,7 @@ from tradingbot.ledger import posting
 from tradingbot.ledger.accounts import AVAILABLE
 from tradingbot.ledger.book import worth
 from tradingbot.risk import gate
-from tradingbot.risk.equity_guard import EquityGuard
+from tradingbot.risk.equity_guard import EquityGuard, loss_of
 from tradingbot.risk.latch import StopRecord
 from tradingbot.risk.limits import OnBreach
 from tradingbot.risk.view import RiskView
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
     from tradingbot.core.snapshot import EngineConfig
+    from tradingbot.domain.effects import Decision
     from tradingbot.domain.instrument import Instrument
     from tradingbot.domain.market import Event
     from tradingbot.risk.latch import Board
@@ -60,8 +63,11 @@ class Engine:
         make_strategy: Callable[[], Strategy[Any, Any]],
         state: EngineState | None = None,
     ) -> None:
-        self.config, self.board = config, board
+        self.board, self.make_strategy = board, make_strategy
         self.state = state if state is not None else EngineState()
+        self.base_limits = config.limits
+        """The limits of the configuration, without what people changed since."""
+        self.config = config = commands.restrict(config, self.state)
         self.state.instruments.update(instruments)
         self._out: list[Effect] = []
         self.desk = Desk(config, self.state, board, self._out)
@@ -75,6 +81,7 @@ class Engine:
             events.EmergencyStop: self._on_emergency_stop,
             events.Shutdown: self._on_shutdown,
             events.Resumed: self._on_resumed,
+            **dict.fromkeys(commands.HANDLERS, self._on_command),
             **dict.fromkeys(_VENUE, self._on_venue),
         }
         if self.state.epoch != config.epoch:
@@ -101,6 +108,7 @@ class Engine:
         self.state.now = ts
         self.desk.post(posting.deposit(self.config.quote, self.config.capital), "initial capital")
         self.state.guard = EquityGuard(self.config.capital, self.config.capital, day_of(ts))
+        self.state.tally.since = ts
         self._revalue()
         effects = list(self._out)
         self._out.clear()
@@ -175,7 +183,7 @@ class Engine:
 
     def _ask(self, strategy: Strategy[Any, Any], candle: Candle) -> Sequence[Proposal]:
         try:
-            return tuple(strategy.on_candle(self._context(candle), candle))
+            return tuple(strategy.on_candle(self.context(candle), candle))
         except Exception as error:  # noqa: BLE001 - foreign code: whatever it raises halts the bot, with a name for it
             self._strategy_failed(error)
             return ()
@@ -197,6 +205,7 @@ class Engine:
                     self._flatten(breach.reason)
         if state.now - state.equity_ts >= self.config.equity_interval:
             state.equity_ts = state.now
+            state.tally.max_drawdown = max(state.tally.max_drawdown, loss_of(guard.peak, self._equity))
             cash = state.book.cash(self.config.quote)
             unrealized = self.unrealized()
             self._out.append(
@@ -233,7 +242,8 @@ class Engine:
         mark = self.state.marks.get(symbol)
         return self.state.instruments[symbol].price(mark.price) if mark is not None else None
 
-    def _context(self, candle: Candle) -> Context:
+    def context(self, candle: Candle) -> Context:
+        """Return what a strategy may look at."""
         limits = self.config.limits
         instrument = self.state.instruments[candle.symbol]
         position = self.state.book.position(candle.symbol)
@@ -241,20 +251,21 @@ class Engine:
 
     # -- proposals -------------------------------------------------------------------------------------------------
 
-    def _view(self, candle: Candle, proposal: Enter) -> RiskView:
+    def view(self, symbol: str, *, duplicate: bool) -> RiskView:
+        """Return what the gate may look at."""
         state, desk = self.state, self.desk
         guard = state.guard
         if guard is None:
             raise BrokenInvariantError("a proposal came before the account was opened")
-        mark = state.marks[candle.symbol]
-        position = state.book.position(candle.symbol)
+        mark = state.marks[symbol]
+        position = state.book.position(symbol)
         taken = {p.symbol for p in state.book.open_positions()} | {o.intent.symbol for o in desk.entries()}
         per_minute = self.config.limits.max_orders_per_minute
         return RiskView(
             state=self.board.state,
             now=state.now,
-            instrument=state.instruments.get(candle.symbol),
-            price=self.price(candle.symbol),
+            instrument=state.instruments.get(symbol),
+            price=self.price(symbol),
             price_ts=mark.ts,
             gap=mark.gap,
             equity=self.equity,
@@ -262,11 +273,11 @@ class Engine:
             peak=guard.peak,
             day_start=guard.day_start,
             position=position.quantity if position else ZERO,
-            entry_pending=bool(desk.entries(candle.symbol)),
-            exit_pending=desk.closing(candle.symbol),
+            entry_pending=bool(desk.entries(symbol)),
+            exit_pending=desk.closing(symbol),
             open_positions=len(taken),
             orders_left=state.budget.left_for_entries(state.now, per_minute),
-            duplicate=self._seen(candle, proposal.side),
+            duplicate=duplicate,
         )
 
     def _seen(self, candle: Candle, side: Side) -> bool:
@@ -274,7 +285,8 @@ class Engine:
 
     def _enter(self, candle: Candle, proposal: Enter) -> None:
         before = self.state.intents
-        verdict = gate.entry(proposal, self._view(candle, proposal), self.config.limits, self.desk.draft())
+        view = self.view(candle.symbol, duplicate=self._seen(candle, proposal.side))
+        verdict = gate.entry(proposal, view, self.config.limits, self.desk.draft())
         if isinstance(verdict, Denied):
             self.state.intents = before
             self._decide(candle, "enter", proposal.side, proposal.reason, verdict)
@@ -283,7 +295,7 @@ class Engine:
         self.state.last_intents[f"{candle.symbol} {proposal.side}"] = str(candle.ts)
         facts = (
             ("quantity", f"{intent.quantity:f}"),
-            ("value", f"{mul(intent.quantity, self._context(candle).price):f}"),
+            ("value", f"{mul(intent.quantity, self.context(candle).price):f}"),
             ("stop_loss", f"{proposal.stop_loss:f}"),
             ("take_profit", f"{proposal.take_profit:f}"),
         )
@@ -315,23 +327,19 @@ class Engine:
         reason: str,
         denied: Denied | None,
         client_id: str = "",
-        facts: tuple[tuple[str, str], ...] = (),
+        facts: Sequence[tuple[str, str]] = (),
     ) -> None:
+        strategy = self.config.strategy
+        self.decide(decision(candle.symbol, candle.ts, strategy, action, side, reason, denied, client_id, facts))
+
+    def decide(self, made: Decision) -> None:
+        """Record a decision under the next number."""
         self.state.decisions += 1
-        decision = Decision(
-            seq=self.state.decisions,
-            ts=candle.ts,
-            symbol=candle.symbol,
-            strategy=self.config.strategy,
-            action=action,
-            side=side,
-            approved=denied is None,
-            code=str(denied.code) if denied is not None else "",
-            facts=denied.facts if denied is not None else facts,
-            reason=reason,
-            client_id=client_id,
-        )
-        self._out.append(Decide(decision))
+        self.emit(Decide(msgspec.structs.replace(made, seq=self.state.decisions)))
+
+    def emit(self, effect: Effect) -> None:
+        """Add an effect to the step that is under way."""
+        self._out.append(effect)
 
     def _strategy_failed(self, error: Exception) -> None:
         trace = "".join(traceback.format_exception(error))
@@ -342,6 +350,9 @@ class Engine:
             self.desk.cancel_entries(text)
 
     # -- control ---------------------------------------------------------------------------------------------------
+
+    def _on_command(self, event: Event) -> None:
+        commands.HANDLERS[type(event)](self, event)
 
     def _on_venue(self, event: Event) -> None:
         self.desk.hear(event)

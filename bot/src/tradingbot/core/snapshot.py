@@ -6,6 +6,7 @@ from decimal import Decimal
 
 import msgspec
 
+from tradingbot.core.tally import Tally
 from tradingbot.domain.errors import BrokenInvariantError
 from tradingbot.domain.instrument import Instrument
 from tradingbot.domain.orders import Order
@@ -63,6 +64,9 @@ class EngineState(msgspec.Struct, kw_only=True):
     strategies: dict[str, msgspec.Raw] = {}
     stop_orders: list[str] = []
     """Entry orders that an emergency stop took back."""
+    limits: dict[str, str] = {}
+    """Limits that people changed while the bot ran, as text."""
+    tally: Tally = msgspec.field(default_factory=Tally)
 
 
 _ENCODER = msgspec.json.Encoder(order="deterministic")

@@ -17,6 +17,7 @@ class DenialCode(StrEnum):
     SHORT_NOT_POSSIBLE = "SHORT_NOT_POSSIBLE"
     STOP_ON_WRONG_SIDE = "STOP_ON_WRONG_SIDE"
     RISK_REWARD_TOO_LOW = "RISK_REWARD_TOO_LOW"
+    RISK_PER_TRADE = "RISK_PER_TRADE"
     DRAWDOWN_LIMIT = "DRAWDOWN_LIMIT"
     DAILY_LOSS_LIMIT = "DAILY_LOSS_LIMIT"
     MAX_OPEN_POSITIONS = "MAX_OPEN_POSITIONS"
@@ -39,6 +40,7 @@ MEANING: dict[DenialCode, str] = {
     DenialCode.SHORT_NOT_POSSIBLE: "a spot market has no short positions",
     DenialCode.STOP_ON_WRONG_SIDE: "stop-loss and take-profit do not lie on the two sides of the price",
     DenialCode.RISK_REWARD_TOO_LOW: "reward after costs is less than the required multiple of the risk after costs",
+    DenialCode.RISK_PER_TRADE: "at its stop-loss the order would lose more than one trade may",
     DenialCode.DRAWDOWN_LIMIT: "equity fell from its peak by the permitted maximum",
     DenialCode.DAILY_LOSS_LIMIT: "the loss of the UTC day reached its limit",
     DenialCode.MAX_OPEN_POSITIONS: "as many positions and entry orders are open as are permitted",

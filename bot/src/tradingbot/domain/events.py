@@ -107,6 +107,42 @@ class EmergencyStop(Event, frozen=True, tag="emergency_stop"):
     """The one that counted until now was resumed, or is not the one of the database."""
 
 
+class ManualTrade(Event, frozen=True, tag="manual_trade"):
+    """A person proposes a position. The gate judges it as it would a strategy's proposal."""
+
+    symbol: str
+    side: str
+    """`buy` or `sell`."""
+    stop_loss: Decimal
+    take_profit: Decimal
+    quantity: Decimal | None
+    """In base currency; None leaves the size to the limits."""
+    price: Decimal | None
+    """Worst price at which it may execute, in quote currency; None leaves it to the price collar."""
+    reason: str
+
+
+class ClosePosition(Event, frozen=True, tag="close_position"):
+    """A person wants a position closed at market, in whatever state the bot is."""
+
+    symbol: str
+    reason: str
+
+
+class ChangeLimits(Event, frozen=True, tag="change_limits"):
+    """A person changes limits. Whether that is permitted was decided before; None takes a change back."""
+
+    changes: tuple[tuple[str, str | None], ...]
+    reason: str
+
+
+class ResetAccount(Event, frozen=True, tag="reset_account"):
+    """A person starts a simulated account anew. Nothing is held and no order is open when this comes."""
+
+    capital: Decimal
+    reason: str
+
+
 class Shutdown(Event, frozen=True, tag="shutdown"):
     """The process is about to end: entry orders go, protective orders stay."""
 

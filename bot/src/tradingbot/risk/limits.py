@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from decimal import Decimal
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 class OnBreach(StrEnum):
@@ -29,6 +33,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     max_order_value: Decimal | None = None
     """Largest value of one order in quote currency."""
     max_orders_per_minute: int = 60
+    max_stop_distance: Decimal | None = None
+    """Largest distance of a stop-loss from the price, as a fraction of it; without it, ten collars."""
     price_collar: Decimal = Decimal("0.05")
     """Largest distance of an execution from the last price, as a fraction."""
     on_breach: OnBreach = OnBreach.HOLD
@@ -39,3 +45,55 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """A last price older than this many microseconds of market time is stale."""
     max_gap: int = 5
     """More missing candles than this right before the last one make the data stale."""
+
+
+_LARGER_IS_TIGHTER = frozenset({"min_risk_reward_ratio"})
+CHANGEABLE = (
+    "max_drawdown",
+    "daily_loss_limit",
+    "max_position_size",
+    "risk_per_trade",
+    "max_open_positions",
+    "min_risk_reward_ratio",
+    "max_order_value",
+    "max_orders_per_minute",
+    "max_stop_distance",
+    "price_collar",
+    "on_breach",
+)
+"""Limits that can be changed while the bot runs."""
+
+
+def _looser(name: str, before: object, after: object) -> bool:
+    """Tell whether one limit permits more than it did. No limit at all permits everything."""
+    if before == after or before is None:
+        return False
+    if after is None:
+        return True
+    if name == "on_breach":
+        return after is OnBreach.HOLD
+    larger = Decimal(str(after)) > Decimal(str(before))
+    return larger is not (name in _LARGER_IS_TIGHTER)
+
+
+def loosened(before: Limits, after: Limits) -> list[str]:
+    """Name the limits that permit more than they did."""
+    return [name for name in CHANGEABLE if _looser(name, getattr(before, name), getattr(after, name))]
+
+
+def tightest(one: Limits, other: Limits) -> Limits:
+    """Return `one` with every limit taken from `other` that permits less there."""
+    tighter = loosened(other, one)
+    return msgspec.structs.replace(one, **{name: getattr(other, name) for name in tighter})
+
+
+def changed(limits: Limits, changes: Mapping[str, str | None], defaults: Limits) -> Limits:
+    """Return the limits with changes, each written as text; None takes the value of `defaults`."""
+    unknown = sorted(set(changes) - set(CHANGEABLE))
+    if unknown:
+        raise ValueError(f"there is no limit {', '.join(unknown)}; there are {', '.join(CHANGEABLE)}")
+    values = msgspec.structs.asdict(limits)
+    for name, text in changes.items():
+        values[name] = getattr(defaults, name) if text is None else text
+    # `strict=False` reads numbers from text.
+    return msgspec.convert(values, Limits, strict=False)

@@ -27,6 +27,10 @@ class Enter(msgspec.Struct, frozen=True):
     take_profit: Decimal
     """Price in quote currency at which the profit is taken."""
     reason: str
+    quantity: Decimal | None = None
+    """A person's own size in base currency: taken whole or denied. A strategy leaves it to the gate."""
+    worst_price: Decimal | None = None
+    """A person's own worst price in quote currency, within the collar."""
 
 
 class Exit(msgspec.Struct, frozen=True):

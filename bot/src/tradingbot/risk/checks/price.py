@@ -66,12 +66,25 @@ def sides(proposal: Enter, view: RiskView, _: Limits) -> Denied | None:
 
 
 def collar(proposal: Enter, view: RiskView, limits: Limits) -> Denied | None:
-    """PRICE_COLLAR when the stop lies further away than a price could be believed to go (ten collars)."""
+    """PRICE_COLLAR when the stop lies further away than is permitted, or than a price could be believed to go."""
     price = _known(view)
     distance = ratio(abs(price - proposal.stop_loss), price)
-    widest = min(mul(limits.price_collar, _TEN), _ONE)
+    widest = min(mul(limits.price_collar, _TEN), _ONE, limits.max_stop_distance or _ONE)
     if distance > widest:
         facts = (("stop_distance", f"{distance:.4f}"), ("limit", plain(widest)))
+        return Denied(DenialCode.PRICE_COLLAR, facts)
+    return _worst_price(proposal, price, limits)
+
+
+def _worst_price(proposal: Enter, price: Decimal, limits: Limits) -> Denied | None:
+    """PRICE_COLLAR when the worst price that a person accepts is none, or too far from the last one."""
+    worst = proposal.worst_price
+    if worst is None:
+        return None
+    if not finite(worst) or worst <= 0:
+        return Denied(DenialCode.DATA_INVALID, (("price", str(worst)),))
+    if ratio(abs(price - worst), price) > limits.price_collar:
+        facts = (("price", plain(worst)), ("last", plain(price)), ("collar", plain(limits.price_collar)))
         return Denied(DenialCode.PRICE_COLLAR, facts)
     return None
 
