@@ -17,6 +17,17 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 
+TIES = {"trades": "trade_id", "orders": "client_id", "decisions": "seq", "equity": "market_ts"}
+"""What tells rows of the same market time apart."""
+FILTERS: dict[str, tuple[str, ...]] = {
+    "trades": ("symbol", "side", "role", "strategy", "client_id"),
+    "orders": ("symbol", "side", "role", "state", "strategy", "client_id"),
+    "decisions": ("symbol", "action", "approved", "code", "strategy"),
+    "equity": (),
+}
+"""Columns by which rows can be chosen; `approved` is `true` or `false`."""
+
+
 class StoreError(Exception):
     """Root of what a store can answer instead of doing it."""
 
@@ -161,6 +172,18 @@ class Store(Protocol):
         """Raise `UnavailableError` unless the database answers."""
         ...
 
-    async def rows(self, table: str, limit: int, before: int | None = None) -> list[Mapping[str, Any]]:
-        """Read the newest rows of `trades`, `decisions`, `orders` or `equity`, newest first."""
+    async def rows(
+        self,
+        table: str,
+        limit: int,
+        before: int | None = None,
+        *,
+        tie: str = "",
+        where: Mapping[str, str] | None = None,
+    ) -> list[Mapping[str, Any]]:
+        """Read the newest rows of `trades`, `decisions`, `orders` or `equity`, newest first.
+
+        `before` is the market time of the last row that is known already, and `tie` its value in the column `TIES`
+        (without it, rows of that very moment are left out). `where` holds columns of `FILTERS` and their text.
+        """
         ...

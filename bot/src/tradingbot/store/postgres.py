@@ -237,11 +237,23 @@ class PostgresStore:
 
     # -- reading ---------------------------------------------------------------------------------------------------
 
-    async def rows(self, table: str, limit: int, before: int | None = None) -> list[Mapping[str, Any]]:
+    async def rows(
+        self,
+        table: str,
+        limit: int,
+        before: int | None = None,
+        *,
+        tie: str = "",
+        where: Mapping[str, str] | None = None,
+    ) -> list[Mapping[str, Any]]:
         """Read the newest rows of a table, newest first; `before` is a market time in microseconds."""
-        tail = statements.NEWEST_TAIL.format(tie=statements.TIES[table])
-        sql = statements.NEWEST[table].format(schema=self.schema) + tail
-        return await self._fetch(table, self.bot, _FOREVER if before is None else before, limit, sql=sql)
+        chosen = where or {}
+        sql = statements.newest(table, tie=bool(tie), where=list(chosen)).format(schema=self.schema)
+        known: list[str | int] = []
+        if tie:
+            known = [int(tie) if table in ("decisions", "equity") else tie]
+        since = _FOREVER if before is None else before
+        return await self._fetch(table, self.bot, since, limit, *known, *chosen.values(), sql=sql)
 
 
 def _statements() -> dict[str, str]:

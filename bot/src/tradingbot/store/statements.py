@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+from tradingbot.ports.store import FILTERS, TIES
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 LEASE_SECONDS = 15.0
 """How long a lease holds without being renewed."""
 
@@ -153,5 +160,20 @@ NEWEST = {
     "decisions": f"SELECT {_DECISIONS} FROM {{schema}}.decisions",
     "equity": f"SELECT {_EQUITY} FROM {{schema}}.equity",
 }
-NEWEST_TAIL = " WHERE bot = $1 AND market_ts < $2 ORDER BY market_ts DESC, {tie} DESC LIMIT $3"
-TIES = {"trades": "trade_id", "orders": "client_id", "decisions": "seq", "equity": "market_ts"}
+
+
+def newest(table: str, *, tie: bool, where: Sequence[str]) -> str:
+    """Return the query for a page of rows: $1 bot, $2 market time, $3 limit, then the tie, then the filters."""
+    column, parameters = TIES[table], iter(range(4, 20))
+    conditions = ["bot = $1"]
+    if tie:
+        kind = "::bigint" if table in ("decisions", "equity") else ""
+        conditions.append(f"(market_ts, {column}) < ($2, ${next(parameters)}{kind})")
+    else:
+        conditions.append("market_ts < $2")
+    for name in where:
+        if name not in FILTERS[table]:
+            raise ValueError(f"{table} cannot be chosen by {name}")
+        conditions.append(f"{name}::text = ${next(parameters)}")
+    tail = f" WHERE {' AND '.join(conditions)} ORDER BY market_ts DESC, {column} DESC LIMIT $3"
+    return NEWEST[table] + tail
