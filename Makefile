@@ -6,8 +6,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 TOOLS := .tools
 UV := $(shell command -v uv 2>/dev/null || echo $(TOOLS)/bin/uv)
-LOCK_INPUTS := pyproject.toml operator/pyproject.toml bot/pyproject.toml cluster/pyproject.toml
+LOCK_INPUTS := pyproject.toml contract/pyproject.toml operator/pyproject.toml bot/pyproject.toml cluster/pyproject.toml
 COMPILE := $(UV) pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-emit-find-links \
+	--no-emit-package tradingbot-contract \
 	--python-version 3.11 --custom-compile-command "make lock"
 
 .PHONY: help
@@ -25,7 +26,7 @@ $(VENV)/installed: $(LOCK_INPUTS) locks/development.txt | $(UV)
 	@echo "==> installing the Python environment into $(VENV)"
 	@[ -x $(BIN)/python ] || $(UV) venv --quiet --python '>=3.11' $(VENV)
 	@VIRTUAL_ENV=$(VENV) $(UV) pip sync --quiet --require-hashes locks/development.txt
-	@VIRTUAL_ENV=$(VENV) $(UV) pip install --quiet --no-deps -e operator -e bot -e cluster
+	@VIRTUAL_ENV=$(VENV) $(UV) pip install --quiet --no-deps -e contract -e operator -e bot -e cluster
 	@touch $@
 
 .PHONY: setup
@@ -63,7 +64,7 @@ cluster-status: setup ## what runs, and how well
 images: setup ## build the images and load them into the cluster
 	@$(CLUSTER_CLI) build-images
 
-.PHONY: format lint types contracts crds crds-check
+.PHONY: format lint types contracts crds docs crds-check
 format: setup ## format the code
 	@$(BIN)/ruff format --quiet . && $(BIN)/ruff check --quiet --fix .
 
@@ -80,9 +81,13 @@ crds: setup ## generate crds/, the chart's copies and docs/reference.md from the
 	@$(BIN)/python -m tradingbot_operator.api.crdgen crds --reference docs/reference.md
 	@$(BIN)/python charts/sync_crds.py
 
+docs: crds ## write what is generated in docs/: the state table, beside the reference
+	@$(BIN)/python -m tradingbot_contract.document docs/states.md
+
 crds-check: setup ## fail when what is generated is not what the models say
 	@$(BIN)/python -m tradingbot_operator.api.crdgen crds --reference docs/reference.md --check
 	@$(BIN)/python charts/sync_crds.py --check
+	@$(BIN)/python -m tradingbot_contract.document docs/states.md --check
 
 .PHONY: test test-unit test-component test-api test-cluster test-e2e bench
 PYTEST = $(BIN)/pytest

@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 MAX_LINES = 400
-SOURCE_FOLDERS = ("operator/src", "bot/src", "cluster/src")
+SOURCE_FOLDERS = ("contract/src", "operator/src", "bot/src", "cluster/src")
 
 MACHINE_PATHS = re.compile(r"(?<![\w.])/(?:work|root)/")
 REGISTRY_HOSTS = re.compile(

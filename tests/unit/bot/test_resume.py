@@ -18,7 +18,6 @@ from tradingbot.domain.states import State
 from tradingbot.ports.store import Clearing, FencedError, LatchRow, UnavailableError
 from tradingbot.risk.latch import EMERGENCY
 from tradingbot.runtime.control import Control
-from tradingbot.runtime.resume import is_older
 from tradingbot.runtime.selfwatch import Address, SelfWatch
 
 if TYPE_CHECKING:
@@ -329,12 +328,6 @@ class Machine(RuleBasedStateMachine):
 
 Machine.TestCase.settings = settings(max_examples=300, stateful_step_count=40, deadline=None)
 TestAnyOrder = Machine.TestCase
-
-
-def test_only_an_earlier_generation_of_the_same_object_is_older() -> None:
-    assert is_older("1f0c2a9b-7", "1f0c2a9b-10")
-    for stop_id in ("1f0c2a9b-10", "1f0c2a9b-11", "1f0c2a9c-7", "api-7", "", "1f0c2a9b-x"):
-        assert not is_older(stop_id, "1f0c2a9b-10")
 
 
 async def _rest() -> None:

@@ -10,10 +10,10 @@ from an emergency stop leaves it. Peak and day-start equity are not re-based: a 
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 import msgspec
+from tradingbot_contract.stops import is_earlier
 
 from tradingbot.domain import events
 from tradingbot.observe import logs
@@ -32,14 +32,7 @@ SOURCE = "resume"
 REASON_LENGTH = 1024
 BACKOFF = (0.2, 0.5, 1.0, 2.0, 5.0)
 
-_ID = re.compile(r"([0-9a-z]{1,8})-([0-9]{1,18})")
 _log = logs.get(__name__)
-
-
-def is_older(stop_id: str, seen_in: str) -> bool:
-    """Tell whether a stop belongs to an earlier generation of the same object."""
-    mine, other = _ID.fullmatch(stop_id), _ID.fullmatch(seen_in)
-    return mine is not None and other is not None and mine[1] == other[1] and int(mine[2]) < int(other[2])
 
 
 class Resume:
@@ -192,7 +185,9 @@ class Resume:
         later = self._after or self.active
         self._after = self._sealed = None
         done = [row, self.control.last_stop or row]
-        if later is None or any(later.stop_id == d.stop_id or is_older(later.stop_id, d.cleared_object) for d in done):
+        if later is None or any(
+            later.stop_id == d.stop_id or is_earlier(later.stop_id, d.cleared_object) for d in done
+        ):
             return None
         return later
 

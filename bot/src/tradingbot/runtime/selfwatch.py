@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import aiohttp
 import msgspec
+from tradingbot_contract.stops import stop_id
 
 from tradingbot.domain.states import State
 from tradingbot.observe import logs
@@ -187,17 +188,18 @@ class SelfWatch:
         if self.address.uid and uid != self.address.uid:
             self._deleted(f"another object has its name (uid {uid})")
             return
+        seen_in = stop_id(uid, metadata.get("generation"))
         stop = spec.get("emergencyStop") or {}
         if stop.get("active") is True:
             self.control.emergency_stop(
-                f"{uid[:8]}-{metadata.get('generation')}",
+                seen_in,
                 "spec",
                 str(stop.get("reason") or "spec.emergencyStop.active is true"),
                 close_positions=stop.get("closePositions") is True,
             )
         resume = spec.get("resume") or {}
         self.control.resume.see(
-            f"{uid[:8]}-{metadata.get('generation')}",
+            seen_in,
             str(resume.get("stopId") or ""),
             str(resume.get("reason") or ""),
             active=stop.get("active") is True,

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from tradingbot_contract.stops import is_earlier, stop_id
 from tradingbot_operator.api.v1alpha1.safety import EmergencyStop, EmergencyStopOutcome, EmergencyStopStatus
 from tradingbot_operator.api.v1alpha1.tradingbot import requested_stop
 
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
     from tradingbot_operator.api.v1alpha1.safety import Resume
 
-_ID: Final = re.compile(r"^([0-9a-z]{1,8})-([0-9]+)$")
 MESSAGE_LENGTH: Final = 1024
 
 
@@ -30,7 +29,7 @@ class SeenStop:
     @property
     def id(self) -> str:
         """Identity that the bot computes as well, by itself."""
-        return f"{self.uid[:8]}-{self.generation}"
+        return stop_id(self.uid, self.generation)
 
 
 def latch(
@@ -101,7 +100,5 @@ def _outcome(outcome: dict[str, Any]) -> EmergencyStopOutcome:
 
 
 def _is_older(stop: EmergencyStopStatus, than: EmergencyStopStatus) -> bool:
-    mine, other = _ID.fullmatch(stop.id), _ID.fullmatch(than.id)
-    if mine and other and mine[1] == other[1]:
-        return int(mine[2]) < int(other[2])
-    return stop.since < than.since
+    earlier = is_earlier(stop.id, than.id)
+    return stop.since < than.since if earlier is None else earlier

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from tradingbot_operator.api.v1alpha1.tradingbot import TradingBotStatus
     from tradingbot_operator.status.observation import Observed, Obstacle
 
-_RANK: Final = {state: rank for rank, state in enumerate(BotState)}
 _HELD: Final = {
     BotState.HALTED: Reason.HALTED,
     BotState.REDUCING: Reason.REDUCING,
@@ -113,7 +112,7 @@ def _state(subject: Subject, observed: Observed) -> BotState | None:
         found.append(recorded)
     if subject.stop is not None:
         found.append(BotState.KILLED)
-    return max((state for state in found if state is not None), key=_RANK.__getitem__, default=None)
+    return max((state for state in found if state is not None), key=lambda state: state.rank, default=None)
 
 
 def _ready(

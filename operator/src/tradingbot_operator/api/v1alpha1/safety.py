@@ -5,8 +5,25 @@ from typing import Annotated
 
 from pydantic import Field
 
+from tradingbot_contract.states import BotState
 from tradingbot_operator.api.markers import Text
 from tradingbot_operator.api.model import ApiModel, StatusModel, Timestamp
+
+__all__ = [
+    "Approval",
+    "ApprovalStatus",
+    "BotRole",
+    "BotState",
+    "DeletionPolicy",
+    "EmergencyStop",
+    "EmergencyStopOutcome",
+    "EmergencyStopStatus",
+    "Explanation",
+    "Mode",
+    "Resume",
+    "TradingState",
+    "UserName",
+]
 
 Digest = Annotated[
     str,
@@ -33,16 +50,6 @@ class TradingState(StrEnum):
     ACTIVE = "Active"
     PAUSED = "Paused"
     REDUCING = "Reducing"
-
-
-class BotState(StrEnum):
-    """What the bot may do: the most restrictive answer of all sources."""
-
-    ACTIVE = "ACTIVE"
-    PAUSED = "PAUSED"
-    REDUCING = "REDUCING"
-    HALTED = "HALTED"
-    KILLED = "KILLED"
 
 
 class BotRole(StrEnum):

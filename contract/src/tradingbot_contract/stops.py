@@ -1,0 +1,31 @@
+"""The identity of a stop: operator and bot see it independently, and give it the same name."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from typing import Final
+
+UID_LENGTH: Final = 8
+_ID: Final = re.compile(r"^([0-9a-z]{1,8})-([0-9]{1,18})$")
+
+
+def stop_id(uid: str, generation: int | str | None) -> str:
+    """Return the name of the stop that the object `uid` carried in `generation`, for example `1f0c2a9b-7`.
+
+    The same name serves for a resume: the version of the object that carried it.
+    """
+    return f"{uid[:UID_LENGTH]}-{generation}"
+
+
+def is_earlier(stop: str, than: str) -> bool | None:
+    """Tell whether a stop is of an earlier generation of the same object; None when the two cannot be compared."""
+    mine, other = _ID.fullmatch(stop), _ID.fullmatch(than)
+    if mine is None or other is None or mine[1] != other[1]:
+        return None
+    return int(mine[2]) < int(other[2])
+
+
+def short_hash(stop: str, length: int = 10) -> str:
+    """Return hexadecimal digits that stand for a stop in a name, whatever characters its id has."""
+    return hashlib.sha256(stop.encode()).hexdigest()[:length]
