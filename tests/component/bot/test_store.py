@@ -1,47 +1,52 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING
 
 import asyncpg
-import msgspec
 import pytest
-from tests.unit.bot.harness import Bot, Scripted, buy, flat
+from tests.component.bot.store_contract import StoreContract, World, batch, traded
 
-from tradingbot.domain import effects as fx
 from tradingbot.domain.errors import ConfigurationError
-from tradingbot.domain.states import State
-from tradingbot.ports.store import Batch, Clearing, FencedError, LatchRow, SchemaError, StoreError, UnavailableError
+from tradingbot.ports.store import FencedError, SchemaError, UnavailableError
 from tradingbot.store import migrate
 from tradingbot.store.postgres import PostgresStore
 
-NOW = datetime(2026, 11, 21, 9, 0, tzinfo=UTC)
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
 
 
 def store(url: str, bot: str = "test/bot", schema: str = "simulation") -> PostgresStore:
     return PostgresStore(url, bot, schema, pool_size=1, max_overflow=2)
 
 
-def batch(seq: int, robot: Bot | None = None, **changes: Any) -> Batch:
-    """Make a batch, of everything that a bot did if one is given."""
-    values: dict[str, Any] = {"seq": seq, "market_ts": seq, "cursor": {"BTC/USD": seq}, "engine": b"e", "venue": b"v"}
-    if robot is not None:
-        state = robot.engine.state
-        values |= {
-            "intents": [effect.approved.item for effect in robot.of(fx.Submit)],
-            "orders": dict(state.orders),
-            "trades": robot.trades,
-            "positions": dict(state.book.positions),
-            "posts": robot.of(fx.Post),
-            "decisions": robot.decisions,
-            "equity": [effect.point for effect in robot.of(fx.Marked)],
-        }
-    return Batch(**{**values, **changes})
+class PostgresWorld:
+    """Several processes that share a database."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.made: list[PostgresStore] = []
+
+    def __call__(self, bot: str = "test/bot", mode: str = "simulation") -> PostgresStore:
+        self.made.append(store(self.url, bot, mode))
+        return self.made[-1]
+
+    async def expire(self) -> None:
+        connection = await asyncpg.connect(self.url)
+        await connection.execute("UPDATE simulation.lease SET expires_at = now() - interval '1 second'")
+        await connection.close()
+
+    async def close(self) -> None:
+        for one in self.made:
+            await one.close()
 
 
-def traded() -> Bot:
-    return Bot(lambda: Scripted({1: buy(990, 1040)})).show(flat(0, 1000.0), flat(1, 1000.0))
+class TestPostgres(StoreContract):
+    @pytest.fixture
+    async def world(self, database: str) -> AsyncIterator[World]:
+        made = PostgresWorld(database)
+        yield made
+        await made.close()
 
 
 async def test_migrations_make_both_schemas_and_do_nothing_the_second_time(database: str) -> None:
@@ -86,81 +91,6 @@ async def test_a_database_of_a_newer_version_is_refused(database: str) -> None:
         await store(database).open()
 
 
-async def test_what_is_committed_is_read_back_to_the_digit(database: str) -> None:
-    one, robot = store(database), traded()
-    assert await one.load() is None
-    lease = await one.acquire("a")
-    assert lease is not None
-    await one.commit(batch(1, robot), lease.epoch)
-    loaded = await one.load()
-    assert loaded is not None
-    state = robot.engine.state
-    assert loaded.balances == state.book.balances
-    assert loaded.positions == {"BTC/USD": state.book.positions["BTC/USD"].quantity}
-    assert loaded.open_orders == {o.intent.client_id: o.state.value for o in robot.engine.desk.live()}
-    assert (loaded.seq, loaded.cursor, loaded.engine, loaded.venue) == (1, {"BTC/USD": 1}, b"e", b"v")
-    (trade,) = await one.rows("trades", 10)
-    assert trade["price"] == robot.trades[0].price
-    assert trade["fee"] == robot.trades[0].fee
-    assert len(await one.rows("orders", 10)) == 3
-    (decision,) = await one.rows("decisions", 10)
-    assert decision["approved"]
-    await one.close()
-
-
-async def test_the_same_batch_twice_is_written_once(database: str) -> None:
-    one, robot = store(database), traded()
-    lease = await one.acquire("a")
-    assert lease is not None
-    for _ in range(3):
-        await one.commit(batch(1, robot), lease.epoch)
-    assert len(await one.rows("trades", 10)) == 1
-    await one.commit(batch(2), lease.epoch)
-    await one.commit(batch(2), lease.epoch)
-    await one.close()
-
-
-async def test_a_history_with_a_gap_is_refused(database: str) -> None:
-    one = store(database)
-    lease = await one.acquire("a")
-    assert lease is not None
-    await one.commit(batch(1), lease.epoch)
-    for seq in (3, 7):
-        with pytest.raises(StoreError, match="the history has a gap"):
-            await one.commit(batch(seq), lease.epoch)
-    loaded = await one.load()
-    assert loaded is not None
-    assert loaded.seq == 1
-    await one.close()
-
-
-async def test_the_intent_of_the_one_that_was_fenced_is_refused_in_the_transaction(database: str) -> None:
-    old, new = store(database), store(database)
-    first = await old.acquire("a")
-    assert first is not None
-    await old.commit(batch(1), first.epoch)
-    assert await new.acquire("b") is None
-    await old.release("a", first.epoch)
-    second = await new.acquire("b")
-    assert second is not None
-    assert second.epoch == first.epoch + 1
-    robot = traded()
-    with pytest.raises(FencedError):
-        await old.commit(batch(2, robot), first.epoch)
-    with pytest.raises(FencedError):
-        await old.commit(batch(2), first.epoch)
-    with pytest.raises(FencedError):
-        await old.renew("a", first.epoch)
-    assert await new.rows("trades", 10) == []
-    assert await new.rows("orders", 10) == []
-    await new.commit(batch(2, robot), second.epoch)
-    assert len(await new.rows("trades", 10)) == 1
-    await old.release("a", first.epoch)
-    await new.renew("b", second.epoch)
-    await old.close()
-    await new.close()
-
-
 async def test_a_take_over_waits_for_the_commit_that_is_under_way(database: str) -> None:
     """The commit holds the lease row: whoever takes over sees it whole, or it sees that it lost."""
     one = store(database)
@@ -183,65 +113,6 @@ async def test_a_take_over_waits_for_the_commit_that_is_under_way(database: str)
     await one.close()
 
 
-async def test_an_expired_lease_goes_to_whoever_asks_first(database: str) -> None:
-    stores = [store(database) for _ in range(5)]
-    first = await stores[0].acquire("first")
-    assert first is not None
-    connection = await asyncpg.connect(database)
-    await connection.execute("UPDATE simulation.lease SET expires_at = now() - interval '1 second'")
-    won = await asyncio.gather(*(one.acquire(f"pod{n}") for n, one in enumerate(stores)))
-    assert [lease.epoch for lease in won if lease is not None] == [first.epoch + 1]
-    await connection.close()
-    for one in stores:
-        await one.close()
-
-
-def latch(**changes: Any) -> LatchRow:
-    values: dict[str, Any] = {
-        "source": "emergency_stop",
-        "state": State.KILLED,
-        "reason": "fire",
-        "since": NOW,
-        "stop_id": "1f0c2a9b-7",
-        "origin": "spec",
-    }
-    return LatchRow(**{**values, **changes})
-
-
-async def test_the_first_latch_stays_and_only_its_outcome_is_brought_up_to_date(database: str) -> None:
-    one = store(database)
-    await one.write_latch(latch())
-    await one.write_latch(latch(stop_id="later-9", reason="other", outcome={"state": "CANCELLED"}))
-    await one.write_latch(latch(close_positions=True))
-    assert await one.latches() == [latch(close_positions=True, outcome={"state": "CANCELLED"}, number=1)]
-    await one.write_latch(latch(source="drawdown", state=State.HALTED, stop_id="", origin=""))
-    assert [row.source for row in await one.latches()] == ["drawdown", "emergency_stop"]
-    assert await store(database, "test/other").latches() == []
-    await one.close()
-
-
-async def test_a_latch_needs_no_lease(database: str) -> None:
-    holder, other = store(database), store(database)
-    assert await holder.acquire("a") is not None
-    await other.write_latch(latch())
-    assert len(await holder.latches()) == 1
-    await holder.close()
-    await other.close()
-
-
-async def test_simulation_and_live_share_nothing(database: str) -> None:
-    sim, live = store(database), store(database, schema="live")
-    leases = [await sim.acquire("a"), await live.acquire("a")]
-    assert [lease.epoch for lease in leases if lease] == [1, 1]
-    await sim.commit(batch(1, traded()), 1)
-    await sim.write_latch(latch())
-    assert await live.load() is None
-    assert await live.rows("trades", 10) == []
-    assert await live.latches() == []
-    await sim.close()
-    await live.close()
-
-
 async def test_no_answer_is_unavailable_and_says_no_password(database: str) -> None:
     url = database.rsplit(":", 1)[0] + ":1/none"
     with pytest.raises(UnavailableError) as error:
@@ -253,66 +124,3 @@ async def test_no_answer_is_unavailable_and_says_no_password(database: str) -> N
         await store(database.rsplit("/", 1)[0] + "/missing").ping()
     with pytest.raises(ConfigurationError):
         await store("postgres//x").ping()
-
-
-async def test_a_commit_is_one_round_trip_and_fast(database: str) -> None:
-    """Not a benchmark: that an order is durable within milliseconds at all."""
-    one = store(database)
-    lease = await one.acquire("a")
-    assert lease is not None
-    await one.commit(batch(1), lease.epoch)
-    loop = asyncio.get_running_loop()
-    took = []
-    for seq in range(2, 60):
-        begun = loop.time()
-        await one.commit(batch(seq, engine=b"x" * 15_000, venue=b"y" * 6_000), lease.epoch)
-        took.append(loop.time() - begun)
-    assert sorted(took)[len(took) // 2] < 0.05
-    await one.close()
-
-
-async def test_only_the_holder_of_the_lease_clears_and_only_the_latch_with_this_id(database: str) -> None:
-    one, other = store(database), store(database, "test/other")
-    lease = await one.acquire("a")
-    assert lease is not None
-    assert await other.acquire("a") is not None
-    written = await one.write_latch(latch())
-    limit = await one.write_latch(latch(source="drawdown", state=State.HALTED, stop_id="", origin=""))
-    assert written is not None
-    assert limit is not None
-    assert (written.id, limit.id) == ("1f0c2a9b-7", f"drawdown-{limit.number}")
-    right = Clearing(latch_id="1f0c2a9b-7", reason="checked", seen_in="1f0c2a9b-9")
-    with pytest.raises(FencedError):
-        await one.clear_latch(right, lease.epoch + 1)
-    with pytest.raises(FencedError):
-        await one.clear_latch(right, lease.epoch - 1, latch(stop_id="1f0c2a9b-10"))
-    assert await other.clear_latch(right, 1) is None
-    for wrong in ("1f0c2a9b-70", "1f0c2a9b-", "", f"emergency_stop-{written.number}", "1F0C2A9B-7"):
-        assert await one.clear_latch(msgspec.structs.replace(right, latch_id=wrong), lease.epoch) is None
-    assert len(await one.latches()) == 2
-    cleared = await one.clear_latch(right, lease.epoch)
-    assert cleared is not None
-    assert (cleared.key, cleared.cleared_by, cleared.cleared_reason) == (written.key, "spec.resume", "checked")
-    assert await one.clear_latch(right, lease.epoch) is None
-    # What comes late about it does not revive it.
-    late = msgspec.structs.replace(written, outcome={"state": "FLAT"})
-    assert await one.write_latch(late) is None
-    assert [(row.source, row.cleared_at is None) for row in await one.latches()] == [
-        ("drawdown", True),
-        ("emergency_stop", False),
-    ]
-    await one.close()
-    await other.close()
-
-
-async def test_the_stop_after_a_resume_is_written_with_it(database: str) -> None:
-    one = store(database)
-    lease = await one.acquire("a")
-    assert lease is not None
-    await one.write_latch(latch())
-    right = Clearing(latch_id="1f0c2a9b-7", reason="checked", seen_in="1f0c2a9b-9")
-    for _ in range(2):
-        await one.clear_latch(right, lease.epoch, latch(stop_id="1f0c2a9b-10"))
-    held = [row.stop_id for row in await one.latches() if row.cleared_at is None]
-    assert held == ["1f0c2a9b-10"]
-    await one.close()

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from tests.component.bot.test_store import batch, store
+from tests.component.bot.store_contract import batch
+from tests.component.bot.test_store import store
 from tests.unit.bot.harness import Bot, Scripted, buy, candle, flat
 
 from tradingbot.ports.store import FILTERS, TIES

@@ -130,6 +130,14 @@ class Loaded(msgspec.Struct, kw_only=True):
 class Store(Protocol):
     """Everything that a bot writes and reads. Knows one bot in one mode."""
 
+    async def open(self) -> None:
+        """Connect and migrate; raise `UnavailableError` when that is not possible now, `SchemaError` when never."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of everything, after what is under way, within bounds."""
+        ...
+
     async def acquire(self, holder: str) -> Lease | None:
         """Take the lease if it is free or expired; None while another one holds it."""
         ...

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from tradingbot.domain.money import plain, ratio
+from tradingbot.domain.states import State
+from tradingbot.ports.store import LatchRow
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
     from tradingbot.domain.effects import Decision, Post
     from tradingbot.domain.fills import EquityPoint, Position, Trade
     from tradingbot.domain.orders import Intent, Order
-    from tradingbot.ports.store import LatchRow
+    from tradingbot.ports.store import Batch
 
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 
@@ -27,6 +29,16 @@ _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 def moment(ts: int) -> dt.datetime:
     """Return microseconds since 1970 as a time in UTC."""
     return _EPOCH + dt.timedelta(microseconds=ts)
+
+
+def microseconds(moment: dt.datetime) -> int:
+    """Return a time as microseconds since 1970."""
+    return (moment - _EPOCH) // dt.timedelta(microseconds=1)
+
+
+def iso(moment: dt.datetime) -> str:
+    """Return a time in UTC as text that sorts like the time."""
+    return moment.astimezone(dt.UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 def _number(value: Decimal | None) -> str | None:
@@ -220,3 +232,47 @@ def latches(items: Iterable[LatchRow]) -> str:
 def cursor(values: Mapping[str, int]) -> str:
     """Encode how far into the market the state has seen."""
     return msgspec.json.encode(dict(values)).decode()
+
+
+def tables(batch: Batch) -> dict[str, str]:
+    """Encode the rows of a batch, by table, in the order in which they are written."""
+    return {
+        "intents": intents(batch.intents),
+        "orders": orders(batch.orders.values()),
+        "trades": trades(batch.trades),
+        "positions": positions(batch.positions.values()),
+        "postings": postings(batch.posts),
+        "equity": equity(batch.equity),
+        "decisions": decisions(batch.decisions),
+        "latches": latches(batch.latches),
+    }
+
+
+def latch(row: Mapping[str, Any]) -> LatchRow:
+    """Read a restriction."""
+    return LatchRow(
+        source=row["source"],
+        state=State[row["state"]],
+        reason=row["reason"],
+        since=row["since"],
+        stop_id=row["stop_id"],
+        origin=row["origin"],
+        close_positions=row["close_positions"],
+        outcome=msgspec.json.decode(row["outcome"]) if row["outcome"] is not None else None,
+        number=row["number"],
+        cleared_at=row["cleared_at"],
+        cleared_by=row["cleared_by"] or "",
+        cleared_reason=row["cleared_reason"] or "",
+        cleared_object=row["cleared_object"] or "",
+    )
+
+
+def outcome(row: LatchRow) -> str | None:
+    """Encode what became of an emergency stop."""
+    return None if row.outcome is None else msgspec.json.encode(row.outcome).decode()
+
+
+def only_head(batch: Batch) -> bool:
+    """Tell whether a batch moves the head and nothing else."""
+    rows = (batch.intents, batch.orders, batch.trades, batch.positions, batch.posts, batch.decisions, batch.equity)
+    return batch.seq > 1 and not any(rows) and not batch.latches

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import re
+import sqlite3
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from tradingbot.ports.store import SchemaError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     import asyncpg
 
 FOLDER = Path(__file__).resolve().parent / "migrations" / "postgres"
+SQLITE = Path(__file__).resolve().parent / "migrations" / "sqlite"
 SCHEMAS = ("simulation", "live")
 LOCK = 0x7472_6164_6962_6F74
 """Key of the advisory lock: two bots that start at once do not migrate at once."""
@@ -27,6 +31,17 @@ CREATE TABLE IF NOT EXISTS tradingbot.migrations (
     applied_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     PRIMARY KEY (schema, number)
 );
+"""
+
+
+_FILE_TABLE = """
+CREATE TABLE IF NOT EXISTS migrations (
+    schema     TEXT NOT NULL,
+    number     INTEGER NOT NULL PRIMARY KEY,
+    name       TEXT NOT NULL,
+    sha256     TEXT NOT NULL,
+    applied_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))
+) STRICT
 """
 
 
@@ -76,6 +91,23 @@ async def migrate(connection: asyncpg.Connection, migrations: list[Migration] | 
 async def _one_schema(connection: asyncpg.Connection, schema: str, wanted: list[Migration]) -> int:
     rows = await connection.fetch("SELECT number, sha256 FROM tradingbot.migrations WHERE schema = $1", schema)
     there = {row["number"]: row["sha256"] for row in rows}
+    missing = pending(there, wanted, schema)
+    if missing and not there:
+        await connection.execute(f'CREATE SCHEMA IF NOT EXISTS "{schema}"')
+    for migration in missing:
+        await connection.execute(migration.sql.replace("{schema}", schema).replace("{mode}", schema))
+        await connection.execute(
+            "INSERT INTO tradingbot.migrations (schema, number, name, sha256) VALUES ($1, $2, $3, $4)",
+            schema,
+            migration.number,
+            migration.name,
+            migration.sha256,
+        )
+    return len(missing)
+
+
+def pending(there: Mapping[int, str], wanted: Sequence[Migration], schema: str) -> list[Migration]:
+    """Return what is still to be applied, given number and sha256 of what was; refuse what does not fit."""
     newest = max(there, default=0)
     if newest > len(wanted):
         raise SchemaError(
@@ -89,16 +121,48 @@ async def _one_schema(connection: asyncpg.Connection, schema: str, wanted: list[
                 f"migration {migration.number} of schema {schema} was applied with other text (sha256 {known[:12]}…, "
                 f"ours {migration.sha256[:12]}…): a released migration must never be edited"
             )
-    pending = [migration for migration in wanted if migration.number not in there]
-    if pending and not there:
-        await connection.execute(f'CREATE SCHEMA IF NOT EXISTS "{schema}"')
-    for migration in pending:
-        await connection.execute(migration.sql.replace("{schema}", schema).replace("{mode}", schema))
-        await connection.execute(
-            "INSERT INTO tradingbot.migrations (schema, number, name, sha256) VALUES ($1, $2, $3, $4)",
-            schema,
-            migration.number,
-            migration.name,
-            migration.sha256,
-        )
-    return len(pending)
+    return [migration for migration in wanted if migration.number not in there]
+
+
+def migrate_file(connection: sqlite3.Connection, mode: str, migrations: list[Migration] | None = None) -> int:
+    """Bring a SQLite file up to date; return how many migrations were applied. All of them, or none.
+
+    A file belongs to one mode for ever: one that holds the other mode's ledger is refused.
+    """
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        connection.execute(_FILE_TABLE)
+        rows = connection.execute("SELECT number, sha256, schema FROM migrations").fetchall()
+        _same_mode(rows, mode)
+        there = {number: sha256 for number, sha256, _ in rows}
+        missing = pending(there, available(SQLITE) if migrations is None else migrations, mode)
+        for migration in missing:
+            for statement in _statements(migration.sql.replace("{mode}", mode)):
+                connection.execute(statement)
+            connection.execute(
+                "INSERT INTO migrations (schema, number, name, sha256) VALUES (?, ?, ?, ?)",
+                (mode, migration.number, migration.name, migration.sha256),
+            )
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+    return len(missing)
+
+
+def _same_mode(rows: list[tuple[int, str, str]], mode: str) -> None:
+    others = {schema for _, _, schema in rows} - {mode}
+    if others:
+        raise SchemaError(f"the file holds the ledger of mode {others.pop()}, not of {mode}: give each its own")
+
+
+def _statements(script: str) -> list[str]:
+    """Split a script: `executescript` would end the transaction."""
+    found, part = [], ""
+    for line in script.splitlines(keepends=True):
+        part += line
+        if sqlite3.complete_statement(part):
+            found.append(part)
+            part = ""
+    return found

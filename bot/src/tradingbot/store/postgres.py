@@ -11,7 +11,6 @@ import asyncpg
 import msgspec
 
 from tradingbot.domain.errors import ConfigurationError
-from tradingbot.domain.states import State
 from tradingbot.ports.store import (
     Batch,
     Clearing,
@@ -24,6 +23,7 @@ from tradingbot.ports.store import (
     UnavailableError,
 )
 from tradingbot.store import codec, statements
+from tradingbot.store.columns import CLEARED_BY, LEASE_SECONDS, page
 from tradingbot.store.migrate import migrate
 
 if TYPE_CHECKING:
@@ -31,8 +31,6 @@ if TYPE_CHECKING:
 
 CONNECT_SECONDS = 5.0
 COMMAND_SECONDS = 5.0
-CLEARED_BY = "spec.resume"
-_FOREVER = 2**62
 
 _GONE = (
     OSError,
@@ -144,14 +142,14 @@ class PostgresStore:
     async def acquire(self, holder: str) -> Lease | None:
         """Take the lease if it is free, expired or ours; the epoch grows with it."""
         rows = await self._fetch("ACQUIRE", self.bot, holder)
-        return Lease(rows[0]["epoch"], statements.LEASE_SECONDS) if rows else None
+        return Lease(rows[0]["epoch"], LEASE_SECONDS) if rows else None
 
     async def renew(self, holder: str, epoch: int) -> Lease:
         """Prolong the lease; raise `FencedError` when it is lost."""
         rows = await self._fetch("RENEW", self.bot, holder, epoch)
         if not rows:
             raise FencedError(f"epoch {epoch} of {self.bot} is over")
-        return Lease(epoch, statements.LEASE_SECONDS)
+        return Lease(epoch, LEASE_SECONDS)
 
     async def release(self, holder: str, epoch: int) -> None:
         """Give the lease back; the next holder need not wait for it to expire."""
@@ -184,21 +182,10 @@ class PostgresStore:
     async def commit(self, batch: Batch, epoch: int) -> None:
         """Write a batch in one round trip; all or nothing."""
         head = (self.bot, epoch, batch.seq, batch.market_ts, codec.cursor(batch.cursor), batch.engine, batch.venue)
-        if _only_head(batch):
+        if codec.only_head(batch):
             rows = await self._fetch("ADVANCE", *head)
         else:
-            rows = await self._fetch(
-                "COMMIT",
-                *head,
-                codec.intents(batch.intents),
-                codec.orders(batch.orders.values()),
-                codec.trades(batch.trades),
-                codec.positions(batch.positions.values()),
-                codec.postings(batch.posts),
-                codec.equity(batch.equity),
-                codec.decisions(batch.decisions),
-                codec.latches(batch.latches),
-            )
+            rows = await self._fetch("COMMIT", *head, *codec.tables(batch).values())
         answer = rows[0]
         if not answer["fenced_in"]:
             raise FencedError(f"epoch {epoch} of {self.bot} is over: nothing was written")
@@ -209,16 +196,16 @@ class PostgresStore:
 
     async def latches(self, known: Sequence[int] = ()) -> list[LatchRow]:
         """Read what holds, what is asked for by number, and the emergency stop that was lifted last."""
-        return [_latch(row) for row in await self._fetch("LATCHES", self.bot, list(known))]
+        return [codec.latch(row) for row in await self._fetch("LATCHES", self.bot, list(known))]
 
     async def write_latch(self, row: LatchRow) -> LatchRow | None:
         """Write a restriction now, lease or not. The first one of a source stays, its outcome is updated."""
         if row.number:
-            outcome = None if row.outcome is None else msgspec.json.encode(row.outcome).decode()
+            outcome = codec.outcome(row)
             rows = await self._fetch("UPDATE_LATCH", self.bot, row.number, row.close_positions, outcome)
         else:
             rows = await self._fetch("WRITE_LATCH", self.bot, codec.latches([row]))
-        return _latch(rows[0]) if rows else None
+        return codec.latch(rows[0]) if rows else None
 
     async def clear_latch(self, clearing: Clearing, epoch: int, after: LatchRow | None = None) -> LatchRow | None:
         """Lift a restriction and write the stop that came after the resume, both or neither."""
@@ -233,7 +220,7 @@ class PostgresStore:
                 raise FencedError(f"epoch {epoch} of {self.bot} is over: nothing was lifted")
             if after is not None:
                 await connection.execute(self._sql["WRITE_LATCH"], self.bot, codec.latches([after]))
-        return _latch(cast("Mapping[str, Any]", row)) if row["source"] is not None else None
+        return codec.latch(cast("Mapping[str, Any]", row)) if row["source"] is not None else None
 
     # -- reading ---------------------------------------------------------------------------------------------------
 
@@ -247,13 +234,8 @@ class PostgresStore:
         where: Mapping[str, str] | None = None,
     ) -> list[Mapping[str, Any]]:
         """Read the newest rows of a table, newest first; `before` is a market time in microseconds."""
-        chosen = where or {}
-        sql = statements.newest(table, tie=bool(tie), where=list(chosen)).format(schema=self.schema)
-        known: list[str | int] = []
-        if tie:
-            known = [int(tie) if table in ("decisions", "equity") else tie]
-        since = _FOREVER if before is None else before
-        return await self._fetch(table, self.bot, since, limit, *known, *chosen.values(), sql=sql)
+        query = statements.newest(table, tie=bool(tie), where=where or {}).format(schema=self.schema)
+        return await self._fetch(table, *page(self.bot, table, limit, before, tie, where or {}), sql=query)
 
 
 def _statements() -> dict[str, str]:
@@ -261,29 +243,6 @@ def _statements() -> dict[str, str]:
     latches = ("WRITE_LATCH", "UPDATE_LATCH", "CLEAR_LATCH", "LATCHES")
     found = {name: str(getattr(statements, name)) for name in (*names, *latches)}
     return {**found, "PING": "SELECT 1"}
-
-
-def _latch(row: Mapping[str, Any]) -> LatchRow:
-    return LatchRow(
-        source=row["source"],
-        state=State[row["state"]],
-        reason=row["reason"],
-        since=row["since"],
-        stop_id=row["stop_id"],
-        origin=row["origin"],
-        close_positions=row["close_positions"],
-        outcome=msgspec.json.decode(row["outcome"]) if row["outcome"] is not None else None,
-        number=row["number"],
-        cleared_at=row["cleared_at"],
-        cleared_by=row["cleared_by"] or "",
-        cleared_reason=row["cleared_reason"] or "",
-        cleared_object=row["cleared_object"] or "",
-    )
-
-
-def _only_head(batch: Batch) -> bool:
-    rows = (batch.intents, batch.orders, batch.trades, batch.positions, batch.posts, batch.decisions, batch.equity)
-    return batch.seq > 1 and not any(rows) and not batch.latches
 
 
 def _cause(error: BaseException) -> str:

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tradingbot.ports.store import FILTERS, TIES
+from tradingbot.store import columns
+from tradingbot.store.columns import LEASE_SECONDS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-LEASE_SECONDS = 15.0
-"""How long a lease holds without being renewed."""
+    from collections.abc import Iterable
 
 ACQUIRE = f"""
 INSERT INTO {{schema}}.lease AS l (bot, epoch, holder, acquired_at, expires_at)
@@ -32,18 +30,6 @@ UPDATE {schema}.lease SET expires_at = clock_timestamp(), holder = ''
 WHERE bot = $1 AND holder = $2 AND epoch = $3
 """
 
-_INTENTS = """client_id, epoch, seq, symbol, side, type, role, quantity, limit_price, stop_price, reduce_only, hold,
-    strategy, reason, market_ts, decided_at"""
-_ORDERS = """client_id, symbol, side, type, role, strategy, state, ask, venue_id, quantity, filled, average_price, fees,
-    note, market_ts, created_at"""
-_TRADES = """trade_id, client_id, symbol, strategy, side, role, direction, quantity, price, fee, realized, liquidity,
-    market_ts, executed_at"""
-_POSITIONS = "symbol, strategy, quantity, cost, realized, fees, stop_loss, take_profit, opened_at"
-_POSTINGS = "tx, leg, account, asset, amount, cause, market_ts"
-_EQUITY = "market_ts, at, equity, cash, unrealized, peak, day_start"
-_DECISIONS = "seq, symbol, strategy, action, side, approved, code, facts, reason, client_id, market_ts, decided_at"
-_LATCHES = "source, state, reason, since, stop_id, origin, close_positions, outcome"
-
 _UPSERT_LATCH = """
 ON CONFLICT (bot, source) WHERE cleared_at IS NULL DO UPDATE SET
     close_positions = latches.close_positions OR excluded.close_positions,
@@ -51,15 +37,10 @@ ON CONFLICT (bot, source) WHERE cleared_at IS NULL DO UPDATE SET
 """
 
 
-def _insert(table: str, columns: str, parameter: int) -> str:
+def _insert(table: str, names: str, parameter: int) -> str:
     rows = f"json_populate_recordset(NULL::{{schema}}.{table}, ${parameter}::json)"
-    target = f"INSERT INTO {{schema}}.{table} (bot, {columns})"
-    return f"{target} SELECT $1, {columns} FROM {rows} WHERE EXISTS (SELECT FROM head)"
-
-
-def _set(columns: str) -> str:
-    names = [name.strip() for name in columns.split(",")]
-    return ", ".join(f"{name} = excluded.{name}" for name in names)
+    target = f"INSERT INTO {{schema}}.{table} (bot, {names})"
+    return f"{target} SELECT $1, {names} FROM {rows} WHERE EXISTS (SELECT FROM head)"
 
 
 # $1 bot, $2 epoch, $3 seq, $4 market_ts, $5 cursor, $6 engine, $7 venue, $8 … $15 rows.
@@ -71,22 +52,23 @@ WITH fence AS (
 ), head AS (
     INSERT INTO {{schema}}.heads AS h (bot, seq, epoch, market_ts, cursor, engine, venue)
     SELECT $1, $3, $2, $4, $5::jsonb, $6, $7 FROM fence
+    WHERE $3::bigint = 1 OR EXISTS (SELECT FROM {{schema}}.heads WHERE bot = $1)
     ON CONFLICT (bot) DO UPDATE SET
         seq = excluded.seq, epoch = excluded.epoch, market_ts = excluded.market_ts, cursor = excluded.cursor,
         engine = excluded.engine, venue = excluded.venue, committed_at = clock_timestamp()
     WHERE h.seq = excluded.seq - 1
     RETURNING seq
-), w_intents AS ({_insert("intents", _INTENTS, 8)}
-), w_orders AS ({_insert("orders", _ORDERS, 9)}
-    ON CONFLICT (bot, client_id) DO UPDATE SET {_set(_ORDERS)}, updated_at = clock_timestamp()
-), w_trades AS ({_insert("trades", _TRADES, 10)}
-), w_positions AS ({_insert("positions", _POSITIONS, 11)}
-    ON CONFLICT (bot, symbol) DO UPDATE SET {_set(_POSITIONS)}, updated_at = clock_timestamp()
-), w_postings AS ({_insert("postings", _POSTINGS, 12)}
-), w_equity AS ({_insert("equity", _EQUITY, 13)}
+), w_intents AS ({_insert("intents", columns.INTENTS, 8)}
+), w_orders AS ({_insert("orders", columns.ORDERS, 9)}
+    ON CONFLICT (bot, client_id) DO UPDATE SET {columns.assignments(columns.ORDERS)}, updated_at = clock_timestamp()
+), w_trades AS ({_insert("trades", columns.TRADES, 10)}
+), w_positions AS ({_insert("positions", columns.POSITIONS, 11)}
+    ON CONFLICT (bot, symbol) DO UPDATE SET {columns.assignments(columns.POSITIONS)}, updated_at = clock_timestamp()
+), w_postings AS ({_insert("postings", columns.POSTINGS, 12)}
+), w_equity AS ({_insert("equity", columns.EQUITY, 13)}
     ON CONFLICT (bot, market_ts) DO NOTHING
-), w_decisions AS ({_insert("decisions", _DECISIONS, 14)}
-), w_latches AS ({_insert("latches", _LATCHES, 15)}
+), w_decisions AS ({_insert("decisions", columns.DECISIONS, 14)}
+), w_latches AS ({_insert("latches", columns.LATCHES, 15)}
     {_UPSERT_LATCH}
 )
 SELECT (SELECT count(*) FROM fence) AS fenced_in, (SELECT count(*) FROM head) AS moved,
@@ -108,20 +90,18 @@ SELECT (SELECT count(*) FROM fence) AS fenced_in, (SELECT count(*) FROM head) AS
        (SELECT seq FROM {schema}.heads WHERE bot = $1) AS before
 """
 
-_LATCH_ROW = f"{_LATCHES}, number, cleared_at, cleared_by, cleared_reason, cleared_object"
-
 WRITE_LATCH = f"""
-INSERT INTO {{schema}}.latches (bot, {_LATCHES})
-SELECT $1, {_LATCHES} FROM json_populate_recordset(NULL::{{schema}}.latches, $2::json)
+INSERT INTO {{schema}}.latches (bot, {columns.LATCHES})
+SELECT $1, {columns.LATCHES} FROM json_populate_recordset(NULL::{{schema}}.latches, $2::json)
 {_UPSERT_LATCH}
-RETURNING {_LATCH_ROW}
+RETURNING {columns.LATCH_ROW}
 """
 
 # What is known to be written is never inserted again: an outcome that comes late must not revive what was lifted.
 UPDATE_LATCH = f"""
 UPDATE {{schema}}.latches SET close_positions = latches.close_positions OR $3, outcome = coalesce($4::jsonb, outcome)
 WHERE bot = $1 AND number = $2 AND cleared_at IS NULL
-RETURNING {_LATCH_ROW}
+RETURNING {columns.LATCH_ROW}
 """
 
 # $1 bot, $2 epoch, $3 id, $4 who, $5 why, $6 object. The fence is that of a commit.
@@ -134,13 +114,13 @@ WITH fence AS (
     FROM fence
     WHERE l.bot = $1 AND l.cleared_at IS NULL
       AND CASE WHEN l.stop_id <> '' THEN l.stop_id ELSE l.source || '-' || l.number END = $3
-    RETURNING {", ".join("l." + name.strip() for name in _LATCH_ROW.split(","))}
+    RETURNING {", ".join(f"l.{name}" for name in columns.names(columns.LATCH_ROW))}
 )
 SELECT (SELECT count(*) FROM fence) AS fenced_in, cleared.* FROM (SELECT 1) AS one LEFT JOIN cleared ON true
 """
 
 LATCHES = f"""
-SELECT {_LATCH_ROW} FROM {{schema}}.latches
+SELECT {columns.LATCH_ROW} FROM {{schema}}.latches
 WHERE bot = $1 AND (cleared_at IS NULL OR number = ANY($2::bigint[]) OR number = (
     SELECT number FROM {{schema}}.latches
     WHERE bot = $1 AND cleared_at IS NOT NULL AND source = 'emergency_stop' ORDER BY cleared_at DESC LIMIT 1
@@ -150,30 +130,18 @@ ORDER BY source, number
 
 HEAD = "SELECT seq, market_ts, cursor::text, engine, venue FROM {schema}.heads WHERE bot = $1"
 BALANCES = "SELECT account, asset, sum(amount) AS amount FROM {schema}.postings WHERE bot = $1 GROUP BY account, asset"
-LIVE_ORDERS = """SELECT client_id, state FROM {schema}.orders
-WHERE bot = $1 AND state IN ('INTENT', 'SENT', 'OPEN', 'PARTIAL', 'UNKNOWN')"""
+LIVE_ORDERS = f"""SELECT client_id, state FROM {{schema}}.orders
+WHERE bot = $1 AND state IN {columns.LIVE_STATES}"""
 HOLDINGS = "SELECT symbol, quantity FROM {schema}.positions WHERE bot = $1"
 
 NEWEST = {
-    "trades": f"SELECT {_TRADES}, recorded_at FROM {{schema}}.trades",
-    "orders": f"SELECT {_ORDERS}, updated_at FROM {{schema}}.orders",
-    "decisions": f"SELECT {_DECISIONS} FROM {{schema}}.decisions",
-    "equity": f"SELECT {_EQUITY} FROM {{schema}}.equity",
+    "trades": f"SELECT {columns.TRADES}, recorded_at FROM {{schema}}.trades",
+    "orders": f"SELECT {columns.ORDERS}, updated_at FROM {{schema}}.orders",
+    "decisions": f"SELECT {columns.DECISIONS} FROM {{schema}}.decisions",
+    "equity": f"SELECT {columns.EQUITY} FROM {{schema}}.equity",
 }
 
 
-def newest(table: str, *, tie: bool, where: Sequence[str]) -> str:
-    """Return the query for a page of rows: $1 bot, $2 market time, $3 limit, then the tie, then the filters."""
-    column, parameters = TIES[table], iter(range(4, 20))
-    conditions = ["bot = $1"]
-    if tie:
-        kind = "::bigint" if table in ("decisions", "equity") else ""
-        conditions.append(f"(market_ts, {column}) < ($2, ${next(parameters)}{kind})")
-    else:
-        conditions.append("market_ts < $2")
-    for name in where:
-        if name not in FILTERS[table]:
-            raise ValueError(f"{table} cannot be chosen by {name}")
-        conditions.append(f"{name}::text = ${next(parameters)}")
-    tail = f" WHERE {' AND '.join(conditions)} ORDER BY market_ts DESC, {column} DESC LIMIT $3"
-    return NEWEST[table] + tail
+def newest(table: str, *, tie: bool, where: Iterable[str]) -> str:
+    """Return the query for a page of rows; `columns.page` gives its parameters."""
+    return NEWEST[table] + columns.page_tail(table, "$", tie=tie, where=where)
