@@ -1,4 +1,4 @@
-"""`tradingbot`: run, backtest, strategies, check-config."""
+"""`tradingbot`: run, backtest, strategies, check-config, preflight."""
 
 from __future__ import annotations
 
@@ -64,6 +64,14 @@ def check_config(file: Annotated[Path, typer.Argument(help="Configuration file t
     from tradingbot.cli.run import check
 
     raise typer.Exit(check(file))
+
+
+@app.command()
+def preflight(config: ConfigFile = None) -> None:
+    """Look whether a bot could trade on this account. Trades nothing; prints a report."""
+    from tradingbot.cli.jobs import run_preflight
+
+    raise typer.Exit(run_preflight(config))
 
 
 def main() -> None:

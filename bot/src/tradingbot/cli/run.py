@@ -6,14 +6,17 @@ import asyncio
 import json
 import os
 import sys
-from pathlib import Path
+from typing import TYPE_CHECKING
 
+from tradingbot.cli.termination import refuse
 from tradingbot.config.load import load
 from tradingbot.domain.errors import ConfigurationError
 from tradingbot.observe import logs
 from tradingbot.wiring import EXIT_CONFIGURATION, EXIT_SOFTWARE, application, describe
 
-TERMINATION_LOG = "/dev/termination-log"
+if TYPE_CHECKING:
+    from pathlib import Path
+
 _log = logs.get(__name__)
 
 
@@ -29,7 +32,7 @@ def run_bot(config: Path | None) -> int:
 
         return asyncio.run(body())
     except ConfigurationError as error:
-        return _refuse(error.reason, error.message)
+        return refuse(error.reason, error.message)
     except OSError as error:
         text = f"http.port (HTTP_PORT): the address cannot be listened on: {error}"
         _log.error(text)
@@ -44,17 +47,3 @@ def check(file: Path) -> int:
         print(f"{error.reason}: {error.message}", file=sys.stderr)
         return EXIT_CONFIGURATION
     return 0
-
-
-def _refuse(reason: str, message: str) -> int:
-    """Say why, in the log and where Kubernetes (and the operator) read it."""
-    _log.error(message, reason=reason, exit_code=EXIT_CONFIGURATION)
-    path = Path(os.environ.get("TERMINATION_LOG") or TERMINATION_LOG)
-    # Kubernetes keeps the last 4096 bytes.
-    body = json.dumps({"reason": reason, "message": message[:3500]}, ensure_ascii=False)
-    try:
-        if os.environ.get("TERMINATION_LOG") or path.exists():
-            path.write_text(body, encoding="utf-8")
-    except OSError as error:
-        _log.warning("the termination log cannot be written", path=str(path), error=str(error))
-    return EXIT_CONFIGURATION

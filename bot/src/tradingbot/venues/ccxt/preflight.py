@@ -98,9 +98,14 @@ async def measure_skew(gateway: Gateway, bound_ms: int, lane: Lane = Lane.QUERY)
     return Skew(round(reply.answer - middle_ms), round(trip_ms / 2), reply.answer, bound_ms)
 
 
+def tells_rights(gateway: Gateway) -> bool:
+    """Tell whether the exchange says what a key may do: only Binance does, and not on its test exchange."""
+    return gateway.exchange == "binance" and not gateway.test_mode
+
+
 async def rights(gateway: Gateway) -> Rights:
-    """Ask what the key may do. Only Binance tells, and not on its test exchange."""
-    if gateway.exchange != "binance" or gateway.test_mode:
+    """Ask what the key may do."""
+    if not tells_rights(gateway):
         return Rights(cause=f"{gateway.exchange} does not tell what a key may do" + " in test mode" * gateway.test_mode)
     reply = await gateway.call("sapiGetAccountApiRestrictions", lane=Lane.QUERY, weight=WEIGHT_RIGHTS)
     if reply.problem:
@@ -126,7 +131,14 @@ def _withdraw(told: dict[str, Any]) -> Right:
 
 
 def judge(
-    reachable: str, skew: Skew | str, rights: Rights, *, proven: bool, test_mode: bool, accept_unknown: bool
+    reachable: str,
+    skew: Skew | str,
+    rights: Rights,
+    untraded: tuple[str, ...] = (),
+    *,
+    proven: bool,
+    test_mode: bool,
+    accept_unknown: bool,
 ) -> tuple[Verdict, tuple[str, ...]]:
     """Return whether entries may be sent, and every reason against it. `reachable` is empty or says why not."""
     refused: list[str] = []
@@ -138,6 +150,7 @@ def judge(
     elif not skew.ok:
         text = f"the clocks differ by {skew.offset_ms} ms (± {skew.uncertainty_ms}), {skew.bound_ms} ms are allowed"
         refused.append(f"CLOCK_SKEW: {text}; set this machine's time (NTP)")
+    refused.extend(f"UNKNOWN_SYMBOL: {text}" for text in untraded)
     if rights.withdraw is Right.YES:
         refused.append("KEY_MAY_WITHDRAW: make a key without the right to withdraw or transfer")
     if rights.trade is Right.NO:

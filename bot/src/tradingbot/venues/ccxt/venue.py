@@ -63,6 +63,8 @@ class CcxtVenue:
             options=options or {},
         )
         self.preflight: Preflight | None = None
+        self.untraded: tuple[str, ...] = ()
+        """Symbols of the configuration that the exchange does not trade, each with a sentence."""
         self._rights = preflight.Rights(cause="not asked yet")
         self.reader = Reader(self.gateway)
         self._sent: OrderedDict[str, float] = OrderedDict()
@@ -82,18 +84,23 @@ class CcxtVenue:
         """Return the instruments for the engine."""
         return {symbol: rules.instrument for symbol, rules in self.rules.items()}
 
+    @property
+    def tells_rights(self) -> bool:
+        """Tell whether this exchange says what a key may do, when it answers."""
+        return preflight.tells_rights(self.gateway)
+
     # -- before the first order ------------------------------------------------------------------------------------
 
     async def connect(self) -> Preflight:
         """Read the markets, the clock and the rights of the key; may be called again at any time."""
         await self.gateway.load()
-        unreachable = await self._load_markets()
+        unreachable = await self.load_markets()
         self._rights = await preflight.rights(self.gateway)
         return await self.check(unreachable)
 
     async def check(self, unreachable: str = "", lane: Lane = Lane.QUERY) -> Preflight:
         """Measure the clock again and judge anew; entries follow what it says. Cheap: one request."""
-        if not unreachable and not self.rules:
+        if not unreachable and not self.rules and not self.untraded:
             unreachable = "the markets were not read yet"
         skew = await preflight.measure_skew(self.gateway, self.config.max_skew_ms, lane)
         return self._judge(skew, unreachable)
@@ -108,6 +115,7 @@ class CcxtVenue:
             unreachable,
             skew,
             self._rights,
+            self.untraded,
             proven=proven,
             test_mode=config.test_mode,
             accept_unknown=config.accept_unknown_rights,
@@ -127,22 +135,23 @@ class CcxtVenue:
         )
         return self.preflight
 
-    async def _load_markets(self) -> str:
+    async def load_markets(self, lane: Lane = Lane.QUERY) -> str:
         """Read the markets; return why they could not be read."""
-        reply = await self.gateway.call("load_markets", True, lane=Lane.QUERY, weight=WEIGHT_MARKETS)  # noqa: FBT003
+        reply = await self.gateway.call("load_markets", True, lane=lane, weight=WEIGHT_MARKETS)  # noqa: FBT003
         problem = reply.unreadable("dict")
         if problem:
             return problem
-        found = {}
+        found, untraded = {}, []
         for symbol in self.config.symbols:
             market = reply.answer.get(symbol) if isinstance(reply.answer, dict) else None
             if market is None or not market.get("spot") or market.get("active") is False:
-                return f"{symbol} is not traded on {self.config.exchange}'s spot market"
+                untraded.append(f"{symbol} is not traded on {self.config.exchange}'s spot market")
+                continue
             try:
                 found[symbol] = mapping.rules(market, self.gateway.client.precisionMode)
             except (MalformedError, KeyError, TypeError) as error:
-                return f"the market {symbol} cannot be read: {error}"
-        self.reader.rules = found
+                untraded.append(f"the market {symbol} cannot be read: {error}")
+        self.reader.rules, self.untraded = found, tuple(untraded)
         return ""
 
     # -- orders ----------------------------------------------------------------------------------------------------

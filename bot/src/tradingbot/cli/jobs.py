@@ -1,0 +1,49 @@
+"""`preflight` and `kill` as processes: read the configuration, work, leave the report where it is looked for."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from typing import TYPE_CHECKING, Any
+
+from tradingbot.cli import termination
+from tradingbot.config.load import load
+from tradingbot.domain.errors import ConfigurationError
+from tradingbot.observe import logs
+from tradingbot.runtime.clock import WallClock
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from pathlib import Path
+
+    from tradingbot.config.model import Settings
+    from tradingbot.ports.clock import Clock
+
+
+def run_preflight(config: Path | None) -> int:
+    """Look at the account; 0 when a bot may trade on it, 1 when not, 78 when the configuration cannot work."""
+    from tradingbot.jobs.preflight import OK, preflight
+
+    return _report(config, preflight, lambda report: report["verdict"] == OK)
+
+
+def _report(
+    config: Path | None,
+    work: Callable[[Settings, Clock], Awaitable[dict[str, Any]]],
+    good: Callable[[dict[str, Any]], bool],
+) -> int:
+    logs.configure("INFO", "", "")
+    try:
+        settings = load(os.environ, config)
+        logs.configure(settings.log_level, settings.mode.value, settings.bot.full_name)
+
+        async def body() -> dict[str, Any]:
+            return await work(settings, WallClock())
+
+        report = asyncio.run(body())
+    except ConfigurationError as error:
+        return termination.refuse(error.reason, error.message)
+    print(json.dumps(report, ensure_ascii=False), flush=True)
+    termination.leave(report)
+    return 0 if good(report) else 1
