@@ -78,7 +78,8 @@ def close_position(engine: Engine, event: events.ClosePosition) -> None:
         engine.decide(_decision(engine, event.symbol, "exit", side, event.reason, denied))
         return
     facts = (("quantity", f"{abs(position.quantity):f}"),)
-    client_id = engine.desk.close_position(event.symbol, Role.EXIT, event.reason)
+    role = Role.EXIT if engine.board.state.exits_allowed else Role.FLATTEN
+    client_id = engine.desk.close_position(event.symbol, role, event.reason)
     engine.decide(_decision(engine, event.symbol, "exit", side, event.reason, None, client_id, facts))
 
 

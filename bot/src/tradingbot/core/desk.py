@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tradingbot.core.cover import Cover
 from tradingbot.core.order_table import Heard, move
 from tradingbot.domain import ids
 from tradingbot.domain.effects import Alarm, Cancel, OrderMoved, PositionMoved, Post, Query, Submit, Traded
-from tradingbot.domain.events import Accepted, CancelFailed, Closed, End, Fill, Refused, Sent, Unknown
+from tradingbot.domain.events import Accepted, CancelFailed, CapitalMoved, Closed, End, Fill, Refused, Sent, Unknown
 from tradingbot.domain.fills import Direction, Trade
 from tradingbot.domain.money import ZERO, add, mul, share, sub
 from tradingbot.domain.orders import Approved, Ask, Intent, Order, OrderState, Role
@@ -34,6 +35,7 @@ class Desk:
 
     def __init__(self, config: EngineConfig, state: EngineState, board: Board, out: list[Effect]) -> None:
         self.config, self.state, self.board, self.out = config, state, board, out
+        self.cover = None if config.targets_rest else Cover(self)
         self.fresh = False
         """Set when a fill or posting changed the account's value."""
 
@@ -64,6 +66,11 @@ class Desk:
         position = self.state.book.position(symbol)
         if position is None or self.closing(symbol):
             return ""
+        if self.cover is not None and self.cover.make_room(symbol, role, reason):
+            return ""
+        position = self.state.book.position(symbol)
+        if position is None or self.closing(symbol):
+            return ""
         approved = gate.closing(position, self.instrument(symbol), role, reason, self.draft())
         if approved is None:
             return ""
@@ -72,6 +79,9 @@ class Desk:
 
     def protect(self, symbol: str) -> None:
         """Make sure that stop and target of an open position rest at the venue."""
+        if self.cover is not None:
+            self.cover.protect(symbol)
+            return
         position = self.state.book.position(symbol)
         if position is None or self.closing(symbol):
             return
@@ -105,7 +115,9 @@ class Desk:
 
     def closing(self, symbol: str) -> bool:
         """Tell whether an order that closes the position is under way."""
-        return any(order.intent.role in (Role.EXIT, Role.FLATTEN) for order in self.live(symbol))
+        return symbol in self.state.closings or any(
+            order.intent.role in (Role.EXIT, Role.FLATTEN) for order in self.live(symbol)
+        )
 
     # -- taking orders back ----------------------------------------------------------------------------------------
 
@@ -141,6 +153,8 @@ class Desk:
             case Accepted(venue_id=venue_id):
                 order.venue_id = venue_id
                 self._go(order, Heard.ACCEPTED)
+                if order.intent.role is Role.STOP:
+                    self.state.refusals.pop(order.intent.symbol, None)
                 if order.intent.role is Role.ENTRY and not self.board.state.entries_allowed:
                     self.cancel(order, "entries are blocked")
             case Refused(code=code, text=text):
@@ -183,6 +197,14 @@ class Desk:
         if order.state.final:
             self._release(order, order.held)
             self._forget()
+        if heard is not Heard.REFUSED or order.intent.role is not Role.STOP:
+            self._settled(order)
+
+    def _settled(self, order: Order) -> None:
+        """Look after a position whose order has ended without changing it any more."""
+        if self.cover is not None and order.state.final and order.intent.role is not Role.ENTRY:
+            self.cover.sweep(order.intent.symbol)
+            self.cover.go_on(order.intent.symbol)
 
     def _release(self, order: Order, amount: Decimal) -> None:
         if amount:
@@ -198,6 +220,10 @@ class Desk:
         if self.state.book.position(symbol) is None or any(o.intent.role is Role.STOP for o in self.live(symbol)):
             return
         self.alarm("UNPROTECTED", f"{symbol} has a position and no stop-loss: {order.note}")
+        if self.cover is not None:
+            if order.state is OrderState.REFUSED and not self.closing(symbol):
+                self.cover.refused(order)
+            return
         if self.board.state.exits_allowed and order.state is OrderState.REFUSED:
             self.close_position(symbol, Role.EXIT, "the stop-loss was refused")
 
@@ -241,32 +267,63 @@ class Desk:
             )
         )
         self._after_fill(order)
-        self.out.append(PositionMoved(intent.symbol))
+        self.moved(intent.symbol)
 
     def _after_fill(self, order: Order) -> None:
         intent, symbol = order.intent, order.intent.symbol
+        if self.cover is not None:
+            self.cover.sweep(symbol)
         position = self.state.book.position(symbol)
         if position is None:
+            self.state.closings.pop(symbol, None)
             for other in self.live(symbol):
                 self.cancel(other, "the position is closed")
         elif intent.role is Role.ENTRY:
             position.stop_loss, position.take_profit = intent.stop_loss, intent.take_profit
             self.protect(symbol)
+        elif self.cover is not None and order.state.final:
+            self.cover.go_on(symbol)
         self._forget()
 
     def _forget(self) -> None:
         orders = self.state.orders
-        done = [client_id for client_id, order in orders.items() if not order.live]
+        since = self.state.now - self.config.remembered
+        done = [client_id for client_id, order in orders.items() if not order.live and order.updated <= since]
         for client_id in done[: max(0, len(done) - KEPT)]:
             del orders[client_id]
 
+    # -- where the venue locks what a resting order would sell --------------------------------------------------------
+
+    def tend(self) -> None:
+        """Press on with what the venue has not done yet."""
+        if self.cover is not None:
+            self.cover.tend()
+
+    def watch(self, symbol: str) -> None:
+        """See whether the last price is that of a target which does not rest."""
+        if self.cover is not None and symbol in self.state.marks:
+            self.cover.watch(symbol, self.instrument(symbol).price(self.state.marks[symbol].price))
+
     # -- writing ---------------------------------------------------------------------------------------------------
+
+    def capital_moved(self, event: CapitalMoved) -> None:
+        """Book money that came or went. It is no profit and no loss, so peak and start of the day move with it."""
+        make = posting.deposit if event.amount > 0 else posting.withdrawal
+        self.post(make(event.asset, abs(event.amount)), event.note)
+        guard = self.state.guard
+        if guard is not None and event.asset == self.config.quote:
+            guard.peak, guard.day_start = add(guard.peak, event.amount), add(guard.day_start, event.amount)
+        self.alarm("CAPITAL_MOVED", event.note)
 
     def post(self, legs: tuple[Posting, ...], cause: str) -> None:
         """Write a transaction into the ledger."""
         tx = self.state.book.post(legs, cause)
         self.fresh = True
         self.out.append(Post(tx, self.state.now, cause, legs))
+
+    def moved(self, symbol: str) -> None:
+        """Note that the row of a position changed."""
+        self.out.append(PositionMoved(symbol))
 
     def alarm(self, code: str, text: str) -> None:
         """Tell a person."""

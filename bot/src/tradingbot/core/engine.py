@@ -82,6 +82,7 @@ class Engine:
             events.Shutdown: self._on_shutdown,
             events.Resumed: self._on_resumed,
             **dict.fromkeys(commands.HANDLERS, self._on_command),
+            events.CapitalMoved: self.desk.capital_moved,
             **dict.fromkeys(_VENUE, self._on_venue),
         }
         if self.state.epoch != config.epoch:
@@ -103,12 +104,15 @@ class Engine:
         self._out.clear()
         return effects
 
-    def open_account(self, ts: int) -> Sequence[Effect]:
-        """Book the capital of a bot that never traded."""
+    def open_account(self, ts: int, deposits: Mapping[str, Decimal] | None = None) -> Sequence[Effect]:
+        """Book the capital of a bot that never traded; `deposits` is what the venue says is there, by asset."""
         self.state.now = ts
-        self.desk.post(posting.deposit(self.config.quote, self.config.capital), "initial capital")
-        self.state.guard = EquityGuard(self.config.capital, self.config.capital, day_of(ts))
         self.state.tally.since = ts
+        found = deposits if deposits is not None else {self.config.quote: self.config.capital}
+        for asset in sorted(asset for asset, amount in found.items() if amount):
+            self.desk.post(posting.deposit(asset, found[asset]), "initial capital")
+        capital = found.get(self.config.quote, ZERO)
+        self.state.guard = EquityGuard(capital, capital, day_of(ts))
         self._revalue()
         effects = list(self._out)
         self._out.clear()
@@ -124,6 +128,14 @@ class Engine:
             self.state.stop_orders = []
         elif self.board.stop.close_positions:
             self._flatten("emergency stop")
+        effects = list(self._out)
+        self._out.clear()
+        return effects
+
+    def tend(self, ts: int) -> Sequence[Effect]:
+        """Press on with what the venue has not done yet; cheap when there is nothing."""
+        self.state.now = max(self.state.now, ts)
+        self.desk.tend()
         effects = list(self._out)
         self._out.clear()
         return effects
@@ -166,6 +178,7 @@ class Engine:
         else:
             mark.price, mark.ts, mark.gap = candle.close, candle.ts, candle.gap
         self._watch_equity(candle.symbol)
+        self.desk.watch(candle.symbol)
         strategy = self.strategies.get(candle.symbol)
         if strategy is None:
             return

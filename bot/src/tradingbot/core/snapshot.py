@@ -9,7 +9,7 @@ import msgspec
 from tradingbot.core.tally import Tally
 from tradingbot.domain.errors import BrokenInvariantError
 from tradingbot.domain.instrument import Instrument
-from tradingbot.domain.orders import Order
+from tradingbot.domain.orders import Order, Role
 from tradingbot.ledger.book import Book
 from tradingbot.risk.budget import RateBudget
 from tradingbot.risk.equity_guard import EquityGuard
@@ -31,6 +31,17 @@ class EngineConfig(msgspec.Struct, frozen=True, kw_only=True):
     limits: Limits
     strategy_interval: int
     equity_interval: int
+    targets_rest: bool = True
+    """False where the venue locks what a resting order would sell: then only the stop rests, the target is watched."""
+    remembered: int = 0
+    """So long after its end a finished order is remembered at least."""
+
+
+class Closing(msgspec.Struct, frozen=True):
+    """A position that is closed as soon as its protective orders are gone."""
+
+    role: Role
+    reason: str
 
 
 class Mark(msgspec.Struct):
@@ -67,6 +78,10 @@ class EngineState(msgspec.Struct, kw_only=True):
     limits: dict[str, str] = {}
     """Limits that people changed while the bot ran, as text."""
     tally: Tally = msgspec.field(default_factory=Tally)
+    closings: dict[str, Closing] = {}
+    """By symbol, what waits for protective orders to be gone."""
+    refusals: dict[str, int] = {}
+    """By symbol, how often in a row the venue refused a stop-loss."""
 
 
 _ENCODER = msgspec.json.Encoder(order="deterministic")

@@ -6,6 +6,7 @@ from decimal import Decimal
 from enum import StrEnum
 
 from tradingbot.domain.market import Event
+from tradingbot.domain.money import ZERO
 from tradingbot.domain.states import State
 
 
@@ -63,6 +64,10 @@ class Fill(Event, frozen=True, tag="fill"):
     fee: Decimal
     """In quote currency."""
     liquidity: Liquidity
+    fee_asset: str = ""
+    """In what it was taken, empty for the quote currency."""
+    fee_amount: Decimal = ZERO
+    """How much of that asset; `fee` is then its value, for reports."""
 
 
 class Closed(Event, frozen=True, tag="closed"):
@@ -141,6 +146,14 @@ class ResetAccount(Event, frozen=True, tag="reset_account"):
 
     capital: Decimal
     reason: str
+
+
+class CapitalMoved(Event, frozen=True, tag="capital_moved"):
+    """Somebody paid into the account (amount above zero) or took out of it."""
+
+    asset: str
+    amount: Decimal
+    note: str
 
 
 class Shutdown(Event, frozen=True, tag="shutdown"):

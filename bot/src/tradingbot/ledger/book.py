@@ -65,6 +65,9 @@ class Book(msgspec.Struct):
         """Move the position by a fill; return the profit or loss that it realized, without its fee."""
         position = self.positions.setdefault(intent.symbol, Position(intent.symbol))
         signed = mul(event.quantity, Decimal(intent.side.sign))
+        if event.fee_asset and event.fee_asset == intent.symbol.partition("/")[0]:
+            # A fee that was taken in what was bought: so much less of it is held.
+            signed = sub(signed, event.fee_amount)
         realized = ZERO
         opposite = position.quantity and (position.quantity > 0) != (signed > 0)
         closing = min(abs(signed), abs(position.quantity)) if opposite else ZERO
@@ -86,6 +89,15 @@ class Book(msgspec.Struct):
         if not position.open:
             position.stop_loss = position.take_profit = None
         return realized
+
+    def write_off(self, symbol: str) -> Decimal:
+        """Close a position that is too small to be sold; what it cost is lost. Return what stays behind."""
+        position = self.positions[symbol]
+        left = position.quantity
+        position.realized = sub(position.realized, position.cost)
+        position.quantity = position.cost = ZERO
+        position.stop_loss = position.take_profit = None
+        return left
 
     def unrealized(self, symbol: str, price: Decimal) -> Decimal:
         """Return the profit or loss of the open position at a price, in quote currency."""

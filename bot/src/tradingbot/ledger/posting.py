@@ -26,6 +26,11 @@ def deposit(asset: str, amount: Decimal) -> tuple[Posting, ...]:
     return move(asset, amount, CAPITAL, AVAILABLE)
 
 
+def withdrawal(asset: str, amount: Decimal) -> tuple[Posting, ...]:
+    """Take capital out."""
+    return move(asset, amount, AVAILABLE, CAPITAL)
+
+
 def hold(asset: str, amount: Decimal) -> tuple[Posting, ...]:
     """Set an amount aside for an order."""
     return move(asset, amount, AVAILABLE, HELD)
@@ -48,6 +53,8 @@ def fill(event: Fill, side: Side, instrument: Instrument, released: Decimal) -> 
     else:
         legs.extend(move(instrument.base, event.quantity, AVAILABLE, EXCHANGE))
         legs.extend(move(instrument.quote, value, EXCHANGE, AVAILABLE))
-    if event.fee:
+    if event.fee_asset:
+        legs.extend(move(event.fee_asset, event.fee_amount, AVAILABLE, FEES))
+    elif event.fee:
         legs.extend(move(instrument.quote, event.fee, AVAILABLE, FEES))
     return tuple(legs)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import TYPE_CHECKING, Protocol
+
+import msgspec
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from tradingbot.domain.instrument import Instrument
     from tradingbot.domain.market import Candle
+    from tradingbot.ports.venue import Unavailable
 
 
 class Feed(Protocol):
@@ -29,4 +33,49 @@ class Feed(Protocol):
 
     def close(self) -> None:
         """Give back files and memory."""
+        ...
+
+
+class Row(msgspec.Struct, frozen=True):
+    """A candle as an exchange tells it; the newest one may not be finished yet."""
+
+    opened: int
+    """Microseconds since 1970."""
+    open: Decimal
+    high: Decimal
+    low: Decimal
+    close: Decimal
+    volume: Decimal
+    """In base currency."""
+
+
+class CandleSource(Protocol):
+    """An exchange that tells its candles."""
+
+    async def candles(self, symbol: str, timeframe: str, since: int, count: int) -> Sequence[Row] | Unavailable:
+        """Return at most `count` candles that open at or after a moment (microseconds), oldest first."""
+        ...
+
+
+class Following(Protocol):
+    """A market that is followed as it happens; nothing of it can be replayed."""
+
+    async def history(self, symbol: str, after: int, count: int) -> Sequence[Candle]:
+        """Return the newest `count` finished candles that close after a moment, oldest first, as far as there are."""
+        ...
+
+    async def run(self) -> None:
+        """Follow until cancelled. Errors are waited out."""
+        ...
+
+    def take(self) -> Sequence[Candle]:
+        """Return what finished since the last call, in order of the close."""
+        ...
+
+    def prices(self) -> Mapping[str, int]:
+        """Return the last price of each symbol in ticks, also of the candle that is not finished yet."""
+        ...
+
+    def stale(self) -> str:
+        """Return why prices are not to be trusted, empty when they are."""
         ...

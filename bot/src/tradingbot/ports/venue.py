@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import msgspec
 
@@ -100,6 +100,21 @@ class Venue(Protocol):
         ...
 
 
+@runtime_checkable
+class RealVenue(Venue, Protocol):
+    """A venue that executes on its own time, and tells afterwards."""
+
+    @property
+    def problem(self) -> str:
+        """Return why it takes no entries, empty when it does."""
+        ...
+
+    async def fills_of(self, client_id: str, symbol: str) -> tuple[Fill, ...] | Unavailable:
+        """Ask for every fill of one order; `Unavailable` while fewer are told than the order says it has."""
+        ...
+
+
+@runtime_checkable
 class SimulatedVenue(Venue, Protocol):
     """A venue that lives on the candles it is shown, and whose state is committed with the ledger."""
 

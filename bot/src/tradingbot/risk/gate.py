@@ -107,13 +107,15 @@ def leave(position: Decimal, state: State, *, pending: bool, repeated: bool) -> 
 
 
 def closing(
-    position: Position, instrument: Instrument, role: Role, reason: str, draft: Draft
+    position: Position, instrument: Instrument, role: Role, reason: str, draft: Draft, covered: Decimal = ZERO
 ) -> Approved[Intent] | None:
     """Make the order that closes a position (EXIT or FLATTEN, at market), or that protects it (STOP, TARGET).
 
-    It reduces only: the venue executes at most what is held. None where the position says no price for it.
+    It reduces only: the venue executes at most what is held. None where the position says no price for it, or where
+    nothing is left of it beyond what is covered already.
     """
-    if not position.open:
+    quantity = instrument.quantity_down(abs(position.quantity) - covered)
+    if not position.open or quantity <= 0:
         return None
     stop = position.stop_loss if role is Role.STOP else None
     target = position.take_profit if role is Role.TARGET else None
@@ -130,7 +132,7 @@ def closing(
             side=Side.SELL if position.quantity > 0 else Side.BUY,
             type=kind,
             role=role,
-            quantity=abs(position.quantity),
+            quantity=quantity,
             strategy=draft.strategy,
             reason=reason,
             ts=draft.ts,

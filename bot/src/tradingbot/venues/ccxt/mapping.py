@@ -323,7 +323,8 @@ def named(told: ToldFill, client_id: str, instrument: Instrument, rates: Mapping
         value = ceil_to(mul(fee.amount, rates[fee.asset]), UNIT)
     else:
         raise MalformedError(f"the fee of {told.trade_id} was taken in {fee.asset}, whose price is not known")
-    return Fill(told.ts, client_id, told.trade_id, told.quantity, price, value, told.liquidity)
+    native = (fee.asset, fee.amount) if fee.asset != instrument.quote and fee.amount else ("", ZERO)
+    return Fill(told.ts, client_id, told.trade_id, told.quantity, price, value, told.liquidity, *native)
 
 
 def balances(answer: Any, assets: Iterable[str]) -> tuple[dict[str, Decimal], dict[str, Decimal]]:
