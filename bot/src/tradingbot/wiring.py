@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from tradingbot.config.model import FeedType, Mode, Settings, Trading
+from tradingbot.config.model import FeedType, Mode, Resolution, Settings, Trading
 from tradingbot.core.engine import Engine
 from tradingbot.core.snapshot import EngineConfig
 from tradingbot.domain.errors import ConfigurationError
@@ -36,12 +36,13 @@ from tradingbot.venues.sim.rules import SimRules
 from tradingbot.web.app import Server, build
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from tradingbot.core.snapshot import EngineState
     from tradingbot.ports.feed import Feed
     from tradingbot.ports.venue import SimulatedVenue
     from tradingbot.risk.latch import Board
+    from tradingbot.strategy.base import Strategy
 
 SYNTHETIC_STEPS = {"tick": Decimal("0.01"), "lot": Decimal("0.0001"), "min_notional": Decimal(5)}
 EXIT_CONFIGURATION = 78
@@ -82,6 +83,8 @@ def roots(settings: Settings) -> list[Path]:
 def recordings(settings: Settings, symbols: frozenset[str]) -> list[catalogue.Recording]:
     """Find the files of a recorded market, or say which symbol or dataset is wrong."""
     market, dataset = settings.exchange.market_type, settings.simulation.feed.dataset
+    if settings.simulation.feed.resolution is Resolution.TICKS:
+        return [catalogue.find_trades(roots(settings), dataset, symbol, market) for symbol in sorted(symbols)]
     wanted = settings.strategy.timeframe
     return [catalogue.find(roots(settings), dataset, symbol, wanted, market) for symbol in sorted(symbols)]
 
@@ -100,7 +103,8 @@ def feed(settings: Settings, symbols: frozenset[str]) -> Feed:
 
     instruments = [_synthetic(settings, symbol) for symbol in sorted(symbols)]
     interval = settings.simulation.tick_interval_seconds * SECOND
-    return SyntheticFeed(instruments, length, interval, settings.simulation.seed)
+    ticks = settings.simulation.feed.resolution is Resolution.TICKS
+    return SyntheticFeed(instruments, length, interval, settings.simulation.seed, ticks=ticks)
 
 
 def _synthetic(settings: Settings, symbol: str) -> Instrument:
@@ -142,12 +146,23 @@ def engine_config(settings: Settings, epoch: int) -> EngineConfig:
     )
 
 
+def strategy_maker(settings: Settings) -> Callable[[], Strategy[Any, Any]]:
+    """Check strategy and parameters, and that the market is shown as finely as the strategy looks at it."""
+    strategy = settings.strategy
+    maker = registry.factory(strategy.name, strategy.parameters)
+    candles = settings.simulation.feed.resolution is Resolution.CANDLES
+    if candles and settings.mode is Mode.SIMULATION and not maker().hears_candles():
+        text = f"strategy {strategy.name} looks at ticks only: set simulation.feed.resolution to Ticks"
+        raise ConfigurationError("InvalidConfiguration", text)
+    return maker
+
+
 def parts(settings: Settings, environment: Mapping[str, str]) -> Parts:
     """Check everything that can be checked without starting, and return the makers."""
     if settings.mode is Mode.LIVE:
         text = "mode: this version trades in simulation only; write mode: simulation"
         raise ConfigurationError("InvalidConfiguration", text)
-    make_strategy = registry.factory(settings.strategy.name, settings.strategy.parameters)
+    make_strategy = strategy_maker(settings)
     symbols = frozenset(settings.strategy.symbols)
     if settings.simulation.feed.type is FeedType.RECORDED:
         recordings(settings, symbols)

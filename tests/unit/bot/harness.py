@@ -11,7 +11,7 @@ from tradingbot.core.snapshot import EngineConfig, decode, encode
 from tradingbot.domain import effects as fx
 from tradingbot.domain import events
 from tradingbot.domain.instrument import Instrument, MarketType
-from tradingbot.domain.market import MINUTE, Candle
+from tradingbot.domain.market import MINUTE, Candle, MarketEvent
 from tradingbot.domain.money import plain
 from tradingbot.ports import venue as answers
 from tradingbot.risk.latch import Board
@@ -159,13 +159,12 @@ class Bot:
     def step(self, event: Any) -> None:
         self.take(self.engine.step(event))
 
-    def show(self, *candles: Candle) -> Bot:
-        """Show candles: the venue first, then the engine."""
-        for one in candles:
+    def show(self, *events: MarketEvent) -> Bot:
+        """Show candles or ticks: the venue first, then the engine."""
+        for one in events:
             while replies := self.venue.match(one):
                 for reply in replies:
                     self.step(reply)
-            self.venue.advance(one.ts)
             self.step(one)
         return self
 

@@ -106,8 +106,8 @@ async def test_the_ledger_is_the_one_that_a_simulation_commits() -> None:
     )
     runner.collect(again.engine.open_account(found.begin))
     await runner.flush(force=True)
-    for candle in again.candles():
-        await runner.on_candle(candle)
+    for event in again.events():
+        await runner.on_market(event)
     found.source.close()
     assert store.batches > 100
     assert store.ledger.hexdigest() == backtest.record.ledger.hexdigest()

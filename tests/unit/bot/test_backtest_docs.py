@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[3]
 PAGE = ROOT / "docs" / "strategies.md"
 EXAMPLE = ROOT / "examples" / "strategies" / "rising-candles"
+ON_TICKS = EXAMPLE.with_name("taker-flow")
 BUILTIN = ("breakout", "mean-reversion", "momentum", "moving-average-cross")
 PLAIN = {
     "atr_period": "Candles of the average true range.",
@@ -90,15 +91,22 @@ def test_every_installed_strategy_of_the_bot_is_described() -> None:
 def test_the_page_shows_the_very_files_of_the_example() -> None:
     text = PAGE.read_text(encoding="utf-8")
     assert f"```python\n{(EXAMPLE / 'rising_candles.py').read_text(encoding='utf-8')}```" in text
+    assert f"```python\n{(ON_TICKS / 'taker_flow.py').read_text(encoding='utf-8')}```" in text
     assert f"```toml\n{(EXAMPLE / 'pyproject.toml').read_text(encoding='utf-8')}```" in text
 
 
 @pytest.fixture
 def installed(tmp_path: Path) -> dict[str, str]:
-    """The example as an installer leaves it: the module, and a dist-info folder with its entry points."""
-    project = tomllib.loads((EXAMPLE / "pyproject.toml").read_text(encoding="utf-8"))
+    """The examples as an installer leaves them: the module, and a dist-info folder with its entry points."""
+    for example in (EXAMPLE, ON_TICKS):
+        _install(example, tmp_path)
+    return {**os.environ, "PYTHONPATH": str(tmp_path), "COLUMNS": "100"}
+
+
+def _install(example: Path, target: Path) -> None:
+    project = tomllib.loads((example / "pyproject.toml").read_text(encoding="utf-8"))
     name, version = project["project"]["name"], project["project"]["version"]
-    folder = tmp_path / f"{name.replace('-', '_')}-{version}.dist-info"
+    folder = target / f"{name.replace('-', '_')}-{version}.dist-info"
     folder.mkdir()
     (folder / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
     groups = project["project"]["entry-points"]
@@ -107,8 +115,7 @@ def installed(tmp_path: Path) -> dict[str, str]:
     ]
     (folder / "entry_points.txt").write_text("\n".join(lines) + "\n")
     for module in project["tool"]["hatch"]["build"]["targets"]["wheel"]["include"]:
-        (tmp_path / module).write_bytes((EXAMPLE / module).read_bytes())
-    return {**os.environ, "PYTHONPATH": str(tmp_path), "COLUMNS": "100"}
+        (target / module).write_bytes((example / module).read_bytes())
 
 
 def run(environment: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -23,7 +23,10 @@ from tradingbot.feeds.recorded import RecordedFeed
 from tradingbot.feeds.synthetic import BEGIN, SyntheticFeed
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
+
+    from tradingbot.ports.feed import Feed
 
 START = datetime(2022, 1, 1, tzinfo=UTC)
 NAN = float("nan")
@@ -55,9 +58,16 @@ def feed(
     return RecordedFeed(found, int(timeframe[:-1]) * MINUTE, loop=loop)
 
 
+def shown(market: Feed, symbol: str, after: int) -> Iterator[Candle]:
+    """Stream a market that has nothing but candles."""
+    for event in market.stream(symbol, after):
+        assert isinstance(event, Candle)
+        yield event
+
+
 def test_recorded_candles_come_as_they_were_recorded(tmp_path: Path) -> None:
     market = feed(write(tmp_path, rows(3)))
-    first, *_, last = market.stream("BTC/USD", 0)
+    first, *_, last = shown(market, "BTC/USD", 0)
     assert first.opened == int(START.timestamp()) * SECOND
     assert first.ts == first.opened + MINUTE
     assert (first.open, first.high, first.low, first.close) == (200, 202, 198, 201)
@@ -67,7 +77,7 @@ def test_recorded_candles_come_as_they_were_recorded(tmp_path: Path) -> None:
 
 def test_a_market_that_starts_over_never_goes_back_in_time(tmp_path: Path) -> None:
     market = feed(write(tmp_path, rows(5)), loop=True)
-    seen = list(itertools.islice(market.stream("BTC/USD", 0), 23))
+    seen = list(itertools.islice(shown(market, "BTC/USD", 0), 23))
     assert [b.ts - a.ts for a, b in itertools.pairwise(seen)] == [MINUTE] * 22
     assert [one.close for one in seen[:5]] * 4 == [one.close for one in seen[:20]]
     assert not any(one.gap for one in seen)
@@ -76,14 +86,14 @@ def test_a_market_that_starts_over_never_goes_back_in_time(tmp_path: Path) -> No
 @pytest.mark.parametrize("loop", [True, False])
 def test_a_market_can_be_entered_after_any_candle(tmp_path: Path, loop: bool) -> None:
     market = feed(write(tmp_path, rows(7)), loop=loop)
-    whole = list(itertools.islice(market.stream("BTC/USD", 0), 20 if loop else 7))
+    whole = list(itertools.islice(shown(market, "BTC/USD", 0), 20 if loop else 7))
     for number, one in enumerate(whole[:-1]):
-        assert next(market.stream("BTC/USD", one.ts)) == whole[number + 1]
+        assert next(shown(market, "BTC/USD", one.ts)) == whole[number + 1]
 
 
 def test_history_is_what_came_before(tmp_path: Path) -> None:
     market = feed(write(tmp_path, rows(7)))
-    whole = list(market.stream("BTC/USD", 0))
+    whole = list(shown(market, "BTC/USD", 0))
     assert market.history("BTC/USD", whole[4].ts, 3) == whole[2:5]
     assert market.history("BTC/USD", whole[1].ts, 10) == whole[:2]
 
@@ -103,7 +113,7 @@ def test_rows_that_cannot_be_are_left_out_and_counted(tmp_path: Path) -> None:
         "BTC/USD": {"not a number": 2, "price of zero or less": 1, "high and low do not enclose open and close": 1,
                     "time stamp came before": 1, "older than the row before it": 1}
     }  # fmt: skip
-    gaps = [one.gap for one in market.stream("BTC/USD", 0)]
+    gaps = [one.gap for one in shown(market, "BTC/USD", 0)]
     assert sum(gaps) == 10
     assert gaps[50] == 10
 
@@ -136,16 +146,16 @@ def test_what_is_missing_is_named_with_what_there_is(tmp_path: Path) -> None:
 
 def test_longer_candles_are_made_of_shorter_ones(tmp_path: Path) -> None:
     market = feed(write(tmp_path, rows(15)), timeframe="5m")
-    seen = list(market.stream("BTC/USD", 0))
+    seen = list(shown(market, "BTC/USD", 0))
     assert [(one.open, one.high, one.low, one.close) for one in seen[:1]] == [(200, 210, 198, 209)]
     assert [one.ts - one.opened for one in seen] == [5 * MINUTE] * 3
-    assert next(market.stream("BTC/USD", seen[0].ts)) == seen[1]
+    assert next(shown(market, "BTC/USD", seen[0].ts)) == seen[1]
 
 
 def test_the_recording_that_comes_with_the_bot_is_whole() -> None:
     found = catalogue.find([catalogue.PACKAGED], "recorded", "BTC/USD", "1m", MarketType.SPOT)
     market = RecordedFeed([found], MINUTE, loop=False)
-    seen = list(market.stream("BTC/USD", 0))
+    seen = list(shown(market, "BTC/USD", 0))
     assert len(seen) == 45_031
     assert market.flaws == {}
     assert not any(one.gap for one in seen)
@@ -155,30 +165,30 @@ def test_the_recording_that_comes_with_the_bot_is_whole() -> None:
 
 def test_the_synthetic_market_can_be_entered_anywhere() -> None:
     market = SyntheticFeed([BTC], MINUTE, 5 * SECOND, 7)
-    whole = list(itertools.islice(market.stream("BTC/USD", 0), 3000))
+    whole = list(itertools.islice(shown(market, "BTC/USD", 0), 3000))
     assert whole[0].opened == BEGIN
     assert [b.ts - a.ts for a, b in itertools.pairwise(whole)] == [MINUTE] * 2999
     for number in (0, 17, 1438, 1439, 1440, 2998):
-        assert next(market.stream("BTC/USD", whole[number].ts)) == whole[number + 1]
+        assert next(shown(market, "BTC/USD", whole[number].ts)) == whole[number + 1]
     assert list(market.history("BTC/USD", whole[1500].ts, 100)) == whole[1401:1501]
     again = SyntheticFeed([BTC], MINUTE, 5 * SECOND, 7)
-    assert list(itertools.islice(again.stream("BTC/USD", 0), 50)) == whole[:50]
+    assert list(itertools.islice(shown(again, "BTC/USD", 0), 50)) == whole[:50]
     other = SyntheticFeed([BTC], MINUTE, 5 * SECOND, 8)
-    assert list(itertools.islice(other.stream("BTC/USD", 0), 50)) != whole[:50]
+    assert list(itertools.islice(shown(other, "BTC/USD", 0), 50)) != whole[:50]
     assert min(one.low for one in whole) > 0
 
 
 def test_a_seam_between_days_is_no_jump() -> None:
     market = SyntheticFeed([BTC], MINUTE, 5 * SECOND, 3)
-    closes = [one.close for one in itertools.islice(market.stream("BTC/USD", 0), 1600)]
+    closes = [one.close for one in itertools.islice(shown(market, "BTC/USD", 0), 1600)]
     moves = [abs(b - a) / a for a, b in itertools.pairwise(closes)]
     assert moves[1439] < 10 * sorted(moves)[len(moves) // 2] + 0.02
 
 
 @given(st.lists(st.tuples(st.integers(0, 200), st.integers(1, 500), st.integers(0, 9)), min_size=1, max_size=60))
 def test_candles_of_ticks_enclose_every_tick(raw: list[tuple[int, int, int]]) -> None:
-    ticks = [Tick(seconds * SECOND, price, volume) for seconds, price, volume in sorted(raw)]
-    made = list(from_ticks("X/Y", [*ticks, Tick(10**12, 1, 0)], MINUTE))
+    ticks = [Tick(seconds * SECOND, "X/Y", price, volume) for seconds, price, volume in sorted(raw)]
+    made = list(from_ticks("X/Y", [*ticks, Tick(10**12, "X/Y", 1, 0)], MINUTE))
     for one in made:
         inside = [tick for tick in ticks if one.opened <= tick.ts < one.ts]
         assert (one.open, one.close) == (inside[0].price, inside[-1].price)
@@ -223,8 +233,8 @@ def test_two_symbols_loop_over_the_same_span(tmp_path: Path) -> None:
     write(tmp_path, rows(4))
     write(tmp_path, rows(2, first=1), symbol="ETH-USD")
     market = feed(tmp_path, loop=True, symbols=("BTC/USD", "ETH/USD"))
-    btc = list(itertools.islice(market.stream("BTC/USD", 0), 8))
-    eth = list(itertools.islice(market.stream("ETH/USD", 0), 4))
+    btc = list(itertools.islice(shown(market, "BTC/USD", 0), 8))
+    eth = list(itertools.islice(shown(market, "ETH/USD", 0), 4))
     assert [one.ts for one in eth] == [btc[1].ts, btc[2].ts, btc[5].ts, btc[6].ts]
     assert [one.gap for one in eth] == [0, 0, 2, 0]
     assert candle(0, (1, 1, 1, 1)).gap == 0

@@ -1,7 +1,7 @@
 """Drives one engine with one simulated exchange: what `runtime.runner` does, without commits and without waiting.
 
 The order of everything is the runner's: what the venue answers is stepped first, then what follows from it is carried
-out, round by round. So the same candles give the same ledger, posting for posting (tests compare the two).
+out, round by round. So the same market gives the same ledger, posting for posting (tests compare the two).
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable, Sequence
 
     from tradingbot.core.engine import Engine
-    from tradingbot.domain.market import Candle, Event
+    from tradingbot.domain.market import Event, MarketEvent
     from tradingbot.ports.venue import SimulatedVenue
 
 ROUNDS = 1000
-"""No candle leads to more rounds of fills and orders than this."""
+"""Nothing in the market leads to more rounds of fills and orders than this."""
 
 T = TypeVar("T")
 
@@ -40,25 +40,29 @@ def at_once(work: Coroutine[Any, Any, T]) -> T:
 
 
 class Driver:
-    """Candles in; every effect goes to `record` before it is carried out."""
+    """Market events in; every effect goes to `record` before it is carried out."""
 
     def __init__(self, engine: Engine, venue: SimulatedVenue, record: Callable[[fx.Effect], None]) -> None:
         self.engine, self.venue, self.record = engine, venue, record
         self._pending: list[fx.Effect] = []
 
-    def on_candle(self, candle: Candle) -> None:
-        """Take a candle: the venue executes what waited for it, then the engine sees it."""
+    def on_market(self, event: MarketEvent) -> None:
+        """Take a candle or a tick: the venue executes what waited for it, then the engine sees it."""
+        replies = self.venue.match(event)
+        if replies:
+            self._until_quiet(replies, event)
+        effects = self.engine.step(event)
+        if effects:
+            self.begin(effects)
+
+    def _until_quiet(self, replies: Sequence[Event], event: MarketEvent) -> None:
         for _ in range(ROUNDS):
-            replies = self.venue.match(candle)
-            if not replies:
-                break
             for reply in replies:
                 self._step(reply)
             self._flush()
-        self.venue.advance(candle.ts)
-        effects = self.engine.step(candle)
-        if effects:
-            self.begin(effects)
+            replies = self.venue.match(event)
+            if not replies:
+                return
 
     def begin(self, effects: Sequence[fx.Effect]) -> None:
         """Record effects and carry them out, until nothing follows any more."""

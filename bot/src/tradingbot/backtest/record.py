@@ -7,6 +7,7 @@ from array import array
 from typing import TYPE_CHECKING
 
 from tradingbot.domain import effects as fx
+from tradingbot.domain.market import Candle
 from tradingbot.domain.money import plain
 from tradingbot.domain.orders import Order, OrderType
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from tradingbot.core.engine import Engine
     from tradingbot.domain.effects import Decision
     from tradingbot.domain.fills import Trade
-    from tradingbot.domain.market import Candle
+    from tradingbot.domain.market import Tick
 
 
 class LedgerHash:
@@ -108,6 +109,14 @@ class Record:
     def candle(self, candle: Candle) -> None:
         """Note equity and price after a candle."""
         self.candles += 1
+        self._note(candle)
+
+    def end(self, last: Tick) -> None:
+        """Note where a market of ticks ended, inside a candle that was never finished."""
+        start, price = last.ts - 1, last.price
+        self._note(Candle(last.ts, last.symbol, start, price, price, price, price, last.volume, made=True))
+
+    def _note(self, candle: Candle) -> None:
         prices = self.prices.get(candle.symbol)
         if prices is not None:
             prices.ts.append(candle.ts)

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from tradingbot import wiring
 from tradingbot.config.load import INVALID, load
-from tradingbot.config.model import FeedType, Mode, Settings
+from tradingbot.config.model import FeedType, Mode, Resolution, Settings
 from tradingbot.domain.errors import ConfigurationError
 from tradingbot.domain.market import DAY, SECOND, timeframe
 from tradingbot.feeds.recorded import RecordedFeed
@@ -41,10 +41,12 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     symbols: tuple[str, ...] = ()
     timeframe: str | None = None
     data: str | None = None
-    """A folder of candles, the name of a dataset, or `synthetic`."""
+    """A folder of candles or trades, the name of a dataset, or `synthetic`."""
     begin: str | None = None
     end: str | None = None
     seed: int | None = None
+    ticks: bool = False
+    """Every trade of the market instead of its candles."""
 
 
 class InputFile(msgspec.Struct, frozen=True):
@@ -96,6 +98,8 @@ def settings(options: Options, environment: Mapping[str, str]) -> Settings:
         strategy["timeframe"] = options.timeframe
     if options.seed is not None:
         simulation["seed"] = options.seed
+    if options.ticks:
+        simulation["feed"].update(resolution=Resolution.TICKS)
     if options.data is not None:
         _data(options.data, values)
     try:
@@ -117,7 +121,7 @@ def _pairs(texts: Sequence[str]) -> dict[str, str]:
 
 
 def _data(text: str, values: dict[str, Any]) -> None:
-    """Point the feed at a dataset by name, at a folder with `candles/`, or at a dataset's own folder."""
+    """Point the feed at a dataset by name, at a folder with `candles/` (`trades/`), or at a dataset's own folder."""
     feed = values["simulation"]["feed"]
     folder = Path(text)
     if text == "synthetic":
@@ -130,18 +134,20 @@ def _data(text: str, values: dict[str, Any]) -> None:
         feed.update(dataset=text)
         return
     folder = folder.resolve()
-    if folder.parent.name == "candles":
+    kind = "trades" if feed["resolution"] is Resolution.TICKS else "candles"
+    if folder.parent.name == kind:
         values["data_path"] = str(folder.parent.parent)
         feed.update(dataset=folder.name)
         return
-    sets = sorted(entry.name for entry in (folder / "candles").glob("*") if entry.is_dir())
+    sets = sorted(entry.name for entry in (folder / kind).glob("*") if entry.is_dir())
     if not sets:
-        message = f"--data {text}: expected candles/<dataset>/<BASE-QUOTE>/<timeframe>.parquet below this folder"
+        file = "trades" if kind == "trades" else "<timeframe>"
+        message = f"--data {text}: expected {kind}/<dataset>/<BASE-QUOTE>/{file}.parquet below this folder"
         raise ConfigurationError(DATA, message)
     values["data_path"] = str(folder)
     if feed["dataset"] not in sets:
         if len(sets) > 1:
-            named = f"{', '.join(sets)}: name one, as --data {text}/candles/{sets[0]}"
+            named = f"{', '.join(sets)}: name one, as --data {text}/{kind}/{sets[0]}"
             message = f"--data {text} has several datasets, {named}"
             raise ConfigurationError(DATA, message)
         feed.update(dataset=sets[0])
@@ -184,7 +190,9 @@ def market(settings: Settings, options: Options) -> Market:
     start, stop = max(feed.start, begin or 0), min(last, end if end is not None else last)
     if start >= stop:
         feed.close()
-        message = f"there are no candles between --from and --to: the data goes from {iso(feed.start)} to {iso(last)}"
+        message = (
+            f"there are no market data between --from and --to: the data goes from {iso(feed.start)} to {iso(last)}"
+        )
         raise ConfigurationError(DATA, message)
     return Market(feed, start, stop, start > feed.start, _files(recordings, feed))
 

@@ -35,6 +35,9 @@ def backtest(
     ] = None,
     end: Annotated[str | None, typer.Option("--to", metavar="DATE", help="Last moment (UTC), excluded.")] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Seed of latencies and of the synthetic market.")] = None,
+    ticks: Annotated[
+        bool, typer.Option("--ticks", help="Trade on every trade of the market, not on its candles.")
+    ] = False,
     output: OutputFolder = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the whole result as JSON and nothing else.")] = False,
 ) -> None:
@@ -56,5 +59,6 @@ def backtest(
         begin=begin,
         end=end,
         seed=seed,
+        ticks=ticks,
     )
     raise typer.Exit(run(options, output, as_json=as_json))

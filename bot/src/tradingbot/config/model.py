@@ -40,6 +40,13 @@ class FeedType(StrEnum):
     LIVE = "Live"
 
 
+class Resolution(StrEnum):
+    """How finely a simulated market is shown."""
+
+    CANDLES = "Candles"
+    TICKS = "Ticks"
+
+
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, hide_input_in_errors=True)
 
@@ -136,6 +143,8 @@ class FeedSection(_Section):
 
     type: FeedType = FeedType.SYNTHETIC
     dataset: str = "recorded"
+    resolution: Resolution = Resolution.CANDLES
+    """Candles, or every trade of the market, and the candles made of them."""
     speed: Annotated[Decimal, Field(ge=0, le=1_000_000)] = Decimal(1)
     """Market seconds per wall second; 0 is as fast as it can."""
     loop: bool = False

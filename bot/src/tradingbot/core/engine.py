@@ -8,24 +8,23 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from tradingbot.core import commands
+from tradingbot.core import commands, memory
 from tradingbot.core.decisions import decision
 from tradingbot.core.desk import Desk
+from tradingbot.core.equity import Equity
 from tradingbot.core.snapshot import EngineState, Mark
 from tradingbot.domain import events
 from tradingbot.domain.denial import Denied
-from tradingbot.domain.effects import Decide, Effect, Latch, Marked
+from tradingbot.domain.effects import Decide, Effect
 from tradingbot.domain.errors import BrokenInvariantError
-from tradingbot.domain.fills import EquityPoint
-from tradingbot.domain.market import Candle, day_of
-from tradingbot.domain.money import ZERO, add, mul
+from tradingbot.domain.market import Candle, Tick, day_of
+from tradingbot.domain.money import ZERO, mul
 from tradingbot.domain.orders import Role, Side
 from tradingbot.domain.states import State
 from tradingbot.ledger import posting
 from tradingbot.ledger.accounts import AVAILABLE
-from tradingbot.ledger.book import worth
 from tradingbot.risk import gate
-from tradingbot.risk.equity_guard import EquityGuard, loss_of
+from tradingbot.risk.equity_guard import EquityGuard
 from tradingbot.risk.latch import StopRecord
 from tradingbot.risk.limits import OnBreach
 from tradingbot.risk.view import RiskView
@@ -37,8 +36,9 @@ if TYPE_CHECKING:
 
     from tradingbot.core.snapshot import EngineConfig
     from tradingbot.domain.effects import Decision
+    from tradingbot.domain.fills import Position
     from tradingbot.domain.instrument import Instrument
-    from tradingbot.domain.market import Event
+    from tradingbot.domain.market import Event, MarketEvent
     from tradingbot.risk.latch import Board
 
 _VENUE = (
@@ -67,16 +67,19 @@ class Engine:
         self.state = state if state is not None else EngineState()
         self.base_limits = config.limits
         """The limits of the configuration, without what people changed since."""
-        self.config = config = commands.restrict(config, self.state)
+        self._config = config = commands.restrict(config, self.state)
         self.state.instruments.update(instruments)
         self._out: list[Effect] = []
         self.desk = Desk(config, self.state, board, self._out)
         self.strategies = {symbol: make_strategy() for symbol in config.symbols}
-        self.restored = self._restore_strategies()
+        self.restored = memory.read(self.state, self.strategies, config.strategy_key)
         """Symbols whose strategy goes on where it was; the others want to be warmed up."""
-        self._equity = ZERO
+        self._equity = Equity(self.desk, self.state, config.quote)
+        self._contexts: dict[str, Context] = {}
+        self._listeners = {symbol: one.on_tick for symbol, one in self.strategies.items() if one.hears_ticks()}
         self._dispatch: dict[type, Callable[[Any], None]] = {
             Candle: self._on_candle,
+            Tick: self._on_tick,
             events.Hold: self._on_hold,
             events.EmergencyStop: self._on_emergency_stop,
             events.Shutdown: self._on_shutdown,
@@ -89,7 +92,18 @@ class Engine:
             # Ids are functions of (bot, epoch, number): a new epoch counts anew.
             self.state.epoch, self.state.intents = config.epoch, 0
         if self.state.guard is not None:
-            self._revalue()
+            self._equity.revalue()
+
+    @property
+    def config(self) -> EngineConfig:
+        """Return what this run is about. Put another one in its place, and it counts from the next event on."""
+        return self._config
+
+    @config.setter
+    def config(self, config: EngineConfig) -> None:
+        self._config = self.desk.config = config
+        self._contexts.clear()
+        self._equity.due = 0
 
     # -- life ------------------------------------------------------------------------------------------------------
 
@@ -98,8 +112,12 @@ class Engine:
         handler = self._dispatch.get(type(event))
         if handler is None:
             raise BrokenInvariantError(f"the engine does not know events of type {type(event).__name__}")
-        self.state.now = max(self.state.now, event.ts)
+        state = self.state
+        if event.ts > state.now:
+            state.now = event.ts
         handler(event)
+        if not self._out:
+            return ()
         effects = list(self._out)
         self._out.clear()
         return effects
@@ -113,7 +131,7 @@ class Engine:
             self.desk.post(posting.deposit(asset, found[asset]), "initial capital")
         capital = found.get(self.config.quote, ZERO)
         self.state.guard = EquityGuard(capital, capital, day_of(ts))
-        self._revalue()
+        self._equity.revalue()
         effects = list(self._out)
         self._out.clear()
         return effects
@@ -144,123 +162,93 @@ class Engine:
         """Show a strategy the past; what it proposes is ignored."""
         strategy = self.strategies[symbol]
         for candle in candles:
-            self._ask(strategy, candle)
+            self._ask(strategy.on_candle, candle)
 
     def save(self) -> EngineState:
         """Return the state with the strategies' own in it, ready to be encoded."""
-        self.state.strategy_key = self.config.strategy_key
-        for symbol, strategy in self.strategies.items():
-            self.state.strategies[symbol] = msgspec.Raw(msgspec.json.encode(strategy.state))
+        memory.write(self.state, self.strategies, self._config.strategy_key)
         return self.state
-
-    def _restore_strategies(self) -> set[str]:
-        if self.state.strategy_key != self.config.strategy_key:
-            self.state.strategies = {}
-        restored = set()
-        for symbol, strategy in self.strategies.items():
-            saved = self.state.strategies.get(symbol)
-            if saved is None:
-                continue
-            try:
-                strategy.state = msgspec.json.decode(saved, type=type(strategy.state))
-            except msgspec.MsgspecError:
-                # Another version of the strategy remembers other things: it is warmed up like a new one.
-                continue
-            restored.add(symbol)
-        return restored
 
     # -- market ----------------------------------------------------------------------------------------------------
 
     def _on_candle(self, candle: Candle) -> None:
-        mark = self.state.marks.get(candle.symbol)
-        if mark is None:
-            self.state.marks[candle.symbol] = Mark(candle.close, candle.ts, candle.gap)
-        else:
-            mark.price, mark.ts, mark.gap = candle.close, candle.ts, candle.gap
-        self._watch_equity(candle.symbol)
-        self.desk.watch(candle.symbol)
+        self._price(candle, candle.close, candle.gap)
         strategy = self.strategies.get(candle.symbol)
         if strategy is None:
             return
-        proposals = self._ask(strategy, candle)
+        proposals = self._ask(strategy.on_candle, candle)
         asked = self.state.asked.get(candle.symbol)
-        if asked is not None and candle.ts - asked < self.config.strategy_interval:
+        if asked is not None and candle.ts - asked < self._config.strategy_interval:
             # It sees every candle, so that its indicators are whole; its wishes count once per interval.
             return
         self.state.asked[candle.symbol] = candle.ts
-        for proposal in proposals:
-            if isinstance(proposal, Enter):
-                self._enter(candle, proposal)
-            else:
-                self._leave(candle, proposal)
+        if proposals:
+            self._hear(candle, proposals)
 
-    def _ask(self, strategy: Strategy[Any, Any], candle: Candle) -> Sequence[Proposal]:
+    def _on_tick(self, tick: Tick) -> None:
+        self._price(tick, tick.price, 0)
+        listener = self._listeners.get(tick.symbol)
+        if listener is None:
+            return
+        proposals = self._ask(listener, tick)
+        if proposals:
+            asked = self.state.asked.get(tick.symbol)
+            if asked is None or tick.ts - asked >= self._config.strategy_interval:
+                # Between ticks there is no rhythm to keep: the interval runs from one wish that counts to the next.
+                self.state.asked[tick.symbol] = tick.ts
+                self._hear(tick, proposals)
+
+    def _price(self, event: MarketEvent, price: int, gap: int) -> None:
+        """Take the last price of a symbol, in ticks, and see whether the account's value reaches a limit."""
+        symbol = event.symbol
+        mark = self.state.marks.get(symbol)
+        if mark is None:
+            self.state.marks[symbol] = Mark(price, event.ts, gap)
+        else:
+            mark.price, mark.ts, mark.gap = price, event.ts, gap
+        moved = self._equity.moves(symbol, price)
+        if moved or self.desk.fresh or self.state.now >= self._equity.due:
+            limits = self._config.limits
+            for reason in self._equity.watch(limits, self._config.equity_interval):
+                self.desk.cancel_entries(reason)
+                if limits.on_breach is OnBreach.FLATTEN:
+                    self._flatten(reason)
+        self.desk.watch(symbol)
+
+    def _ask(self, listener: Callable[[Context, Any], Iterable[Proposal]], event: MarketEvent) -> Sequence[Proposal]:
         try:
-            return tuple(strategy.on_candle(self.context(candle), candle))
+            proposals = listener(self.context(event), event)
+            return tuple(proposals) if proposals else ()
         except Exception as error:  # noqa: BLE001 - foreign code: whatever it raises halts the bot, with a name for it
             self._strategy_failed(error)
             return ()
 
-    def _watch_equity(self, symbol: str) -> None:
-        guard, state = self.state.guard, self.state
-        if guard is None:
-            raise BrokenInvariantError("a candle came before the account was opened")
-        if self.desk.fresh or symbol in state.book.positions:
-            self._revalue()
-        if day_of(state.now) > guard.day or self._equity > guard.peak:
-            guard.update(state.now, self._equity)
-        for breach in guard.breaches(self._equity, self.config.limits):
-            if self.board.hold(breach.source, State.HALTED, breach.reason, latched=True):
-                self._out.append(Latch(breach.source, State.HALTED, breach.reason, state.now))
-                self.desk.alarm("LIMIT_BREACHED", breach.reason)
-                self.desk.cancel_entries(breach.reason)
-                if self.config.limits.on_breach is OnBreach.FLATTEN:
-                    self._flatten(breach.reason)
-        if state.now - state.equity_ts >= self.config.equity_interval:
-            state.equity_ts = state.now
-            state.tally.max_drawdown = max(state.tally.max_drawdown, loss_of(guard.peak, self._equity))
-            cash = state.book.cash(self.config.quote)
-            unrealized = self.unrealized()
-            self._out.append(
-                Marked(EquityPoint(state.now, self._equity, cash, unrealized, guard.peak, guard.day_start))
-            )
-
-    def _revalue(self) -> None:
-        self.desk.fresh = False
-        value = self.state.book.cash(self.config.quote)
-        for position in self.state.book.open_positions():
-            price = self.price(position.symbol)
-            if price is not None:
-                value = add(value, worth(position, price))
-        self._equity = value
+    def context(self, event: MarketEvent) -> Context:
+        """Return what a strategy may look at; there is one for each symbol, and it moves on with the market."""
+        context = self._contexts.get(event.symbol)
+        if context is None:
+            limits, instrument = self._config.limits, self.state.instruments[event.symbol]
+            context = Context(instrument, self, (limits.cost, limits.min_risk_reward_ratio))
+            self._contexts[event.symbol] = context
+        context.at(event)
+        return context
 
     @property
     def equity(self) -> Decimal:
         """Return the value of the account in quote currency: cash and open positions at their last price."""
-        if self.desk.fresh:
-            self._revalue()
-        return self._equity
+        return self._equity.value
 
     def unrealized(self) -> Decimal:
         """Return the profit or loss of all open positions, in quote currency."""
-        result = ZERO
-        for position in self.state.book.open_positions():
-            price = self.price(position.symbol)
-            if price is not None:
-                result = add(result, self.state.book.unrealized(position.symbol, price))
-        return result
+        return self._equity.unrealized
 
     def price(self, symbol: str) -> Decimal | None:
-        """Return the last price of a symbol in quote currency, None before the first candle."""
-        mark = self.state.marks.get(symbol)
-        return self.state.instruments[symbol].price(mark.price) if mark is not None else None
+        """Return the last price of a symbol in quote currency, None before the first one."""
+        return self._equity.price(symbol)
 
-    def context(self, candle: Candle) -> Context:
-        """Return what a strategy may look at."""
-        limits = self.config.limits
-        instrument = self.state.instruments[candle.symbol]
-        position = self.state.book.position(candle.symbol)
-        return Context(instrument, candle, position, self._equity, (limits.cost, limits.min_risk_reward_ratio))
+    def position(self, symbol: str) -> Position | None:
+        """Return the open position of a symbol, or None."""
+        return self.state.book.position(symbol)
 
     # -- proposals -------------------------------------------------------------------------------------------------
 
@@ -293,48 +281,55 @@ class Engine:
             duplicate=duplicate,
         )
 
-    def _seen(self, candle: Candle, side: Side) -> bool:
-        return self.state.last_intents.get(f"{candle.symbol} {side}") == str(candle.ts)
+    def _hear(self, event: MarketEvent, proposals: Sequence[Proposal]) -> None:
+        for proposal in proposals:
+            if isinstance(proposal, Enter):
+                self._enter(event, proposal)
+            else:
+                self._leave(event, proposal)
 
-    def _enter(self, candle: Candle, proposal: Enter) -> None:
+    def _seen(self, event: MarketEvent, side: Side) -> bool:
+        return self.state.last_intents.get(f"{event.symbol} {side}") == str(event.ts)
+
+    def _enter(self, event: MarketEvent, proposal: Enter) -> None:
         before = self.state.intents
-        view = self.view(candle.symbol, duplicate=self._seen(candle, proposal.side))
+        view = self.view(event.symbol, duplicate=self._seen(event, proposal.side))
         verdict = gate.entry(proposal, view, self.config.limits, self.desk.draft())
         if isinstance(verdict, Denied):
             self.state.intents = before
-            self._decide(candle, "enter", proposal.side, proposal.reason, verdict)
+            self._decide(event, "enter", proposal.side, proposal.reason, verdict)
             return
         intent = verdict.item
-        self.state.last_intents[f"{candle.symbol} {proposal.side}"] = str(candle.ts)
+        self.state.last_intents[f"{event.symbol} {proposal.side}"] = str(event.ts)
         facts = (
             ("quantity", f"{intent.quantity:f}"),
-            ("value", f"{mul(intent.quantity, self.context(candle).price):f}"),
+            ("value", f"{mul(intent.quantity, self.context(event).price):f}"),
             ("stop_loss", f"{proposal.stop_loss:f}"),
             ("take_profit", f"{proposal.take_profit:f}"),
         )
-        self._decide(candle, "enter", proposal.side, proposal.reason, None, intent.client_id, facts)
+        self._decide(event, "enter", proposal.side, proposal.reason, None, intent.client_id, facts)
         self.desk.submit(verdict)
 
-    def _leave(self, candle: Candle, proposal: Exit) -> None:
-        position = self.state.book.position(candle.symbol)
+    def _leave(self, event: MarketEvent, proposal: Exit) -> None:
+        position = self.state.book.position(event.symbol)
         quantity = position.quantity if position else ZERO
         side = Side.SELL if quantity > 0 else Side.BUY
         denied = gate.leave(
             quantity,
             self.board.state,
-            pending=self.desk.closing(candle.symbol),
-            repeated=self._seen(candle, side),
+            pending=self.desk.closing(event.symbol),
+            repeated=self._seen(event, side),
         )
         if denied is not None:
-            self._decide(candle, "exit", side, proposal.reason, denied)
+            self._decide(event, "exit", side, proposal.reason, denied)
             return
-        self.state.last_intents[f"{candle.symbol} {side}"] = str(candle.ts)
-        client_id = self.desk.close_position(candle.symbol, Role.EXIT, proposal.reason)
-        self._decide(candle, "exit", side, proposal.reason, None, client_id, (("quantity", f"{abs(quantity):f}"),))
+        self.state.last_intents[f"{event.symbol} {side}"] = str(event.ts)
+        client_id = self.desk.close_position(event.symbol, Role.EXIT, proposal.reason)
+        self._decide(event, "exit", side, proposal.reason, None, client_id, (("quantity", f"{abs(quantity):f}"),))
 
     def _decide(
         self,
-        candle: Candle,
+        event: MarketEvent,
         action: str,
         side: Side,
         reason: str,
@@ -343,7 +338,7 @@ class Engine:
         facts: Sequence[tuple[str, str]] = (),
     ) -> None:
         strategy = self.config.strategy
-        self.decide(decision(candle.symbol, candle.ts, strategy, action, side, reason, denied, client_id, facts))
+        self.decide(decision(event.symbol, event.ts, strategy, action, side, reason, denied, client_id, facts))
 
     def decide(self, made: Decision) -> None:
         """Record a decision under the next number."""

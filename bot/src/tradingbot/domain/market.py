@@ -33,14 +33,28 @@ class Candle(Event, frozen=True, tag="candle"):
     """Traded volume in lots of the base currency."""
     gap: int = 0
     """Number of candles that are missing right before this one."""
+    made: bool = False
+    """Made of ticks that were shown before it: nothing is executed on it again."""
 
 
-class Tick(msgspec.Struct, frozen=True, gc=False):
-    """One price of a feed that knows no candles."""
+class Tick(Event, frozen=True, tag="tick", gc=False):
+    """One trade of the market. Of one symbol's ticks no two have the same moment, so each can be returned to."""
 
-    ts: int
+    symbol: str
     price: int
     volume: int
+    """Traded volume in lots of the base currency."""
+    side: int = 0
+    """1 when the buyer took what was offered, -1 when the seller did, 0 where the feed does not say."""
+    bid: int = 0
+    """Best price of a buyer right after the trade, 0 where the feed does not say; the simulated exchange then assumes
+    its own spread."""
+    ask: int = 0
+    """Best price of a seller right after the trade, or 0."""
+
+
+MarketEvent = Candle | Tick
+"""What a feed yields."""
 
 
 def timeframe(text: str) -> int:

@@ -9,23 +9,56 @@ from tradingbot.domain.market import Candle
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from tradingbot.domain.market import Tick
+    from tradingbot.domain.market import MarketEvent, Tick
 
 
 def from_ticks(symbol: str, ticks: Iterable[Tick], length: int) -> Iterator[Candle]:
     """Gather ticks into candles of `length` microseconds; a candle comes out when a tick of a later one comes in."""
-    bounds: tuple[int, int] | None = None
-    opened = high = low = close = volume = 0
+    gathered = Gathered(symbol, length)
     for tick in ticks:
-        start = tick.ts - tick.ts % length
-        if bounds is None or start >= bounds[1]:
-            if bounds is not None:
-                yield Candle(bounds[1], symbol, bounds[0], opened, high, low, close, volume)
-            bounds = (start, start + length)
-            opened = high = low = tick.price
-            volume = 0
-        high, low, close = max(high, tick.price), min(low, tick.price), tick.price
-        volume += tick.volume
+        finished = gathered.take(tick)
+        if finished is not None:
+            yield finished
+
+
+def with_candles(symbol: str, ticks: Iterable[Tick], length: int) -> Iterator[MarketEvent]:
+    """Yield every tick, and each candle, marked as made of them, before the first tick of a later one."""
+    gathered = Gathered(symbol, length, made=True)
+    for tick in ticks:
+        finished = gathered.take(tick)
+        if finished is not None:
+            yield finished
+        yield tick
+
+
+class Gathered:
+    """The candle that is under way."""
+
+    def __init__(self, symbol: str, length: int, *, made: bool = False) -> None:
+        self.symbol, self.length, self.made = symbol, length, made
+        self._end = 0
+        self._open = self._high = self._low = self._close = self._volume = 0
+
+    def take(self, tick: Tick) -> Candle | None:
+        """Take a tick; return the candle before it, when this is the first tick of a later one."""
+        price, finished = tick.price, None
+        if tick.ts >= self._end:
+            if self._end:
+                finished = self._candle()
+            self._end = tick.ts - tick.ts % self.length + self.length
+            self._open = self._high = self._low = price
+            self._volume = 0
+        elif price > self._high:
+            self._high = price
+        elif price < self._low:
+            self._low = price
+        self._close = price
+        self._volume += tick.volume
+        return finished
+
+    def _candle(self) -> Candle:
+        prices = (self._open, self._high, self._low, self._close)
+        return Candle(self._end, self.symbol, self._end - self.length, *prices, self._volume, made=self.made)
 
 
 def longer(candles: Iterable[Candle], length: int) -> Iterator[Candle]:

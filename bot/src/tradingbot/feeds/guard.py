@@ -27,7 +27,18 @@ class Guard(msgspec.Struct):
 
     def judge(self, ts: int, prices: tuple[float, float, float, float], volume: float) -> Flaw | None:
         """Return why a row (open, high, low, close) is left out, None when it may enter."""
-        flaw = self._flaw(ts, prices, volume)
+        return self._count(ts, self._flaw(ts, prices, volume))
+
+    def judge_trade(self, ts: int, price: float, quantity: float) -> Flaw | None:
+        """Return why a trade is left out, None when it may enter. Many trades may share a moment."""
+        if not (math.isfinite(price) and math.isfinite(quantity)):
+            return self._count(ts, Flaw.NOT_A_NUMBER)
+        if price <= 0 or quantity <= 0:
+            return self._count(ts, Flaw.NOT_POSITIVE)
+        late = self.last is not None and ts < self.last
+        return self._count(ts, Flaw.OUT_OF_ORDER if late else None)
+
+    def _count(self, ts: int, flaw: Flaw | None) -> Flaw | None:
         if flaw is None:
             self.last = ts
             self.kept += 1

@@ -1,23 +1,25 @@
-"""Recorded candles as a market that can be entered at any moment and starts over without time going back."""
+"""Recorded candles or trades as a market that can be entered at any moment and starts over without time going back."""
 
 from __future__ import annotations
 
+import bisect
 import mmap
 import subprocess
 import sys
 import tempfile
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from tradingbot.domain.errors import ConfigurationError
-from tradingbot.domain.market import Candle
-from tradingbot.feeds.candles import longer, with_gaps
+from tradingbot.domain.market import Candle, Tick
+from tradingbot.feeds.candles import longer, with_candles, with_gaps
 from tradingbot.feeds.guard import Flaw
-from tradingbot.feeds.parquet import ROW
+from tradingbot.feeds.parquet import HEADER, ROW, TRADE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from tradingbot.domain.instrument import Instrument
+    from tradingbot.domain.market import MarketEvent
     from tradingbot.feeds.catalogue import Recording
 
 WORST = 0.05
@@ -27,11 +29,16 @@ WORST = 0.05
 class Table:
     """The rows of one file, in a temporary file that the kernel may drop from memory at any time."""
 
+    kind = "candles"
+    row = ROW
+    lasts = True
+    """Rows stand for a stretch of time, not for a moment."""
+
     def __init__(self, recording: Recording) -> None:
         self.recording = recording
         instrument = recording.instrument
         volume = "quote" if recording.quote_volume else "base"
-        command = [sys.executable, "-m", "tradingbot.feeds.parquet", str(recording.path)]
+        command = [sys.executable, "-m", "tradingbot.feeds.parquet", self.kind, str(recording.path)]
         with tempfile.TemporaryFile() as file:
             done = subprocess.run(  # noqa: S603 - this very package, with paths of the configuration
                 [*command, str(instrument.tick), str(instrument.lot), volume],
@@ -44,50 +51,67 @@ class Table:
                 last = done.stderr.decode(errors="replace").strip().splitlines()[-1:]
                 raise ConfigurationError("DataNotFound", f"{recording.path.name}: {' '.join(last) or 'cannot be read'}")
             self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-        self.count, *flaws = ROW.unpack_from(self._map, 0)
+        self.count, *flaws = HEADER.unpack_from(self._map, 0)
         self.flaws = {flaw.value: number for flaw, number in zip(Flaw, flaws, strict=True) if number}
         left_out = sum(flaws)
         if self.count < 2 or left_out > WORST * (self.count + left_out):
             text = f"{recording.path.name}: {left_out} of {self.count + left_out} rows cannot be used: {self.flaws}"
             raise ConfigurationError("DataNotFound", text)
 
-    def opened(self, index: int) -> int:
-        """Return the moment of a row's open."""
-        moment: int = ROW.unpack_from(self._map, (index + 1) * ROW.size)[0]
-        return moment
+    def fields(self, index: int) -> tuple[int, ...]:
+        """Return the numbers of a row."""
+        return self.row.unpack_from(self._map, HEADER.size + index * self.row.size)
 
-    def candle(self, index: int, shift: int) -> Candle:
+    def begins(self, index: int) -> int:
+        """Return the moment at which a row begins."""
+        return self.fields(index)[0]
+
+    def ends(self, index: int) -> int:
+        """Return the moment at which a row is complete."""
+        return self.begins(index) + (self.recording.length if self.lasts else 0)
+
+    def event(self, index: int, shift: int) -> MarketEvent:
         """Return a row as a candle, `shift` microseconds later than it was recorded."""
-        ts, opened, high, low, close, volume = ROW.unpack_from(self._map, (index + 1) * ROW.size)
+        ts, opened, high, low, close, volume = self.fields(index)
         ts += shift
         symbol = self.recording.instrument.symbol
         return Candle(ts + self.recording.length, symbol, ts, opened, high, low, close, volume)
 
     def first_after(self, moment: int) -> int:
-        """Return the index of the first row that closes after a moment."""
-        low, high = 0, self.count
-        while low < high:
-            middle = (low + high) // 2
-            if self.opened(middle) + self.recording.length > moment:
-                high = middle
-            else:
-                low = middle + 1
-        return low
+        """Return the index of the first row that is complete after a moment."""
+        return bisect.bisect_right(range(self.count), moment, key=self.ends)
 
     def close(self) -> None:
         """Give the memory back."""
         self._map.close()
 
 
+class Trades(Table):
+    """The trades of one file."""
+
+    kind = "trades"
+    row = TRADE
+    lasts = False
+
+    def event(self, index: int, shift: int) -> Tick:
+        """Return a row as a tick, `shift` microseconds later than it was recorded."""
+        ts, price, volume, side = self.fields(index)
+        return Tick(ts + shift, self.recording.instrument.symbol, price, volume, side)
+
+
 class RecordedFeed:
-    """Recorded candles of some symbols. `ports.feed.Feed` says what each method promises."""
+    """A recorded market of some symbols. `ports.feed.Feed` says what each method promises."""
 
     def __init__(self, recordings: Sequence[Recording], length: int, *, loop: bool) -> None:
         self.length, self.loop = length, loop
-        self._tables = {recording.instrument.symbol: Table(recording) for recording in recordings}
+        self._tables: dict[str, Table] = {
+            recording.instrument.symbol: (Table if recording.length else Trades)(recording) for recording in recordings
+        }
         tables = list(self._tables.values())
-        self.start = min(table.opened(0) for table in tables)
-        end = max(table.opened(table.count - 1) + table.recording.length for table in tables)
+        start = min(table.begins(0) for table in tables)
+        # Trades begin anywhere inside a candle; candles are where they are, on whatever grid they were recorded.
+        self.start = start if all(table.lasts for table in tables) else start - start % length
+        end = max(table.ends(table.count - 1) for table in tables)
         # Each round is shifted by whole candles, so their grid stays the same.
         self.span = -(-(end - self.start) // length) * length
 
@@ -101,28 +125,35 @@ class RecordedFeed:
         """Return by symbol how many rows were left out, by kind."""
         return {symbol: table.flaws for symbol, table in self._tables.items() if table.flaws}
 
-    def stream(self, symbol: str, after: int) -> Iterator[Candle]:
-        """Yield the candles that close after a moment, oldest first."""
-        candles = self._rows(self._tables[symbol], after)
-        if self._tables[symbol].recording.length != self.length:
+    def stream(self, symbol: str, after: int) -> Iterator[MarketEvent]:
+        """Yield what happens after a moment, oldest first: candles, or trades and the candles made of them."""
+        table = self._tables[symbol]
+        if isinstance(table, Trades):
+            # A candle is made of all its trades, also of those before the moment.
+            ticks = self._rows(table, after - after % self.length - 1)
+            events = with_candles(symbol, cast("Iterator[Tick]", ticks), self.length)
+            return (event for event in events if event.ts > after)
+        candles = cast("Iterator[Candle]", self._rows(table, after))
+        if table.recording.length != self.length:
             candles = longer(candles, self.length)
         return with_gaps(candles, self.length)
 
     def history(self, symbol: str, until: int, count: int) -> Sequence[Candle]:
         """Return at most `count` candles that close at or before a moment."""
         found = []
-        for candle in self.stream(symbol, until - count * self.length):
-            if candle.ts > until:
+        for event in self.stream(symbol, until - count * self.length):
+            if event.ts > until:
                 break
-            found.append(candle)
+            if isinstance(event, Candle):
+                found.append(event)
         return found
 
-    def _rows(self, table: Table, after: int) -> Iterator[Candle]:
+    def _rows(self, table: Table, after: int) -> Iterator[MarketEvent]:
         turn = max(0, (after - self.start) // self.span)
         while True:
             shift = turn * self.span
             for index in range(table.first_after(after - shift), table.count):
-                yield table.candle(index, shift)
+                yield table.event(index, shift)
             if not self.loop:
                 return
             turn += 1

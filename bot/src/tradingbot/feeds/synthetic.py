@@ -10,13 +10,14 @@ import math
 import random
 from typing import TYPE_CHECKING
 
-from tradingbot.domain.market import DAY, Candle, Tick
-from tradingbot.feeds.candles import from_ticks
+from tradingbot.domain.market import DAY, Tick
+from tradingbot.feeds.candles import from_ticks, with_candles
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from tradingbot.domain.instrument import Instrument
+    from tradingbot.domain.market import Candle, MarketEvent
 
 BEGIN = 19_723 * DAY
 """2024-01-01: the first day of the synthetic market."""
@@ -29,9 +30,11 @@ TICK_VOLUME = 400
 class SyntheticFeed:
     """A random walk for each symbol. `ports.feed.Feed` says what each method promises."""
 
-    def __init__(self, instruments: Sequence[Instrument], length: int, interval: int, seed: int) -> None:
+    def __init__(
+        self, instruments: Sequence[Instrument], length: int, interval: int, seed: int, *, ticks: bool = False
+    ) -> None:
         self._instruments = {instrument.symbol: instrument for instrument in instruments}
-        self.length, self.seed = length, seed
+        self.length, self.seed, self.ticks = length, seed, ticks
         # Days are made of whole ticks, and candles of whole ticks.
         self.interval = math.gcd(interval, math.gcd(length, DAY))
         self._levels: dict[str, list[float]] = {symbol: [0.0] for symbol in self._instruments}
@@ -41,16 +44,20 @@ class SyntheticFeed:
         """Return the instruments by symbol."""
         return self._instruments
 
-    def stream(self, symbol: str, after: int) -> Iterator[Candle]:
-        """Yield the candles that close after a moment, oldest first."""
+    def stream(self, symbol: str, after: int) -> Iterator[MarketEvent]:
+        """Yield what happens after a moment, oldest first: candles, or ticks and the candles made of them."""
         begin = max(BEGIN, after - after % self.length)
         ticks = self._ticks(symbol, begin)
-        return (candle for candle in from_ticks(symbol, ticks, self.length) if candle.ts > after)
+        events: Iterator[MarketEvent] = (
+            with_candles(symbol, ticks, self.length) if self.ticks else from_ticks(symbol, ticks, self.length)
+        )
+        return (event for event in events if event.ts > after)
 
     def history(self, symbol: str, until: int, count: int) -> Sequence[Candle]:
         """Return at most `count` candles that close at or before a moment."""
-        stream = self.stream(symbol, until - count * self.length)
-        return list(itertools.takewhile(lambda candle: candle.ts <= until, stream))
+        begin = max(BEGIN, until - until % self.length - count * self.length)
+        candles = from_ticks(symbol, self._ticks(symbol, begin), self.length)
+        return list(itertools.takewhile(lambda candle: candle.ts <= until, candles))
 
     def close(self) -> None:
         """There is nothing to give back."""
@@ -74,7 +81,9 @@ class SyntheticFeed:
         for number, value in enumerate(walk):
             price = START_PRICE * math.exp(first + value + pull * (number + 1))
             volume = int(rng.expovariate(1.0) * TICK_VOLUME)
-            yield Tick(BEGIN + day * DAY + number * self.interval, max(1, round(price / tick_size)), volume)
+            # A microsecond late, so that a tick never coincides with the end of a candle.
+            ts = BEGIN + day * DAY + number * self.interval + 1
+            yield Tick(ts, symbol, max(1, round(price / tick_size)), volume)
 
     def _level(self, symbol: str, day: int) -> float:
         levels = self._levels[symbol]

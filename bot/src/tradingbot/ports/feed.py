@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from tradingbot.domain.instrument import Instrument
-    from tradingbot.domain.market import Candle
+    from tradingbot.domain.market import Candle, MarketEvent
     from tradingbot.ports.venue import Unavailable
 
 
@@ -23,8 +23,11 @@ class Feed(Protocol):
         """Return the instruments by symbol."""
         ...
 
-    def stream(self, symbol: str, after: int) -> Iterator[Candle]:
-        """Yield the candles of a symbol that close after a moment (microseconds), oldest first."""
+    def stream(self, symbol: str, after: int) -> Iterator[MarketEvent]:
+        """Yield what happens in a symbol after a moment (microseconds), oldest first, no two at the same time.
+
+        Candles that close after it; or trades, and between them the candles that are made of them.
+        """
         ...
 
     def history(self, symbol: str, until: int, count: int) -> Sequence[Candle]:

@@ -12,7 +12,7 @@ from tradingbot.domain.events import Fill
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tradingbot.domain.market import Candle, Event
+    from tradingbot.domain.market import Event, MarketEvent
     from tradingbot.domain.orders import Approved, Intent
 
 
@@ -116,10 +116,10 @@ class RealVenue(Venue, Protocol):
 
 @runtime_checkable
 class SimulatedVenue(Venue, Protocol):
-    """A venue that lives on the candles it is shown, and whose state is committed with the ledger."""
+    """A venue that lives on the market it is shown, and whose state is committed with the ledger."""
 
-    def match(self, candle: Candle) -> Sequence[Event]:
-        """Execute what this candle executes; called again until it returns nothing more."""
+    def match(self, event: MarketEvent) -> Sequence[Event]:
+        """Execute what this candle or tick executes; called again until it returns nothing more."""
         ...
 
     def advance(self, ts: int) -> None:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from tradingbot.core.engine import Engine
-    from tradingbot.domain.market import Candle, Event
+    from tradingbot.domain.market import Event, MarketEvent
     from tradingbot.domain.orders import Approved
     from tradingbot.observe.health import Health
     from tradingbot.observe.metrics import Metrics
@@ -32,7 +32,7 @@ CHECKPOINT_SECONDS = 1.0
 """Progress that led to nothing worth a row is committed this often."""
 BACKOFF = (0.2, 0.5, 1.0, 2.0)
 ROUNDS = 1000
-"""No candle leads to more rounds of fills and orders than this."""
+"""Nothing in the market leads to more rounds of fills and orders than this."""
 
 E = TypeVar("E", bound="Event")
 
@@ -84,19 +84,18 @@ class Runner:
                 elif isinstance(effect, fx.Alarm):
                     _log.warning(effect.text, code=effect.code, market_ts=effect.ts)
 
-    async def on_candle(self, candle: Candle) -> None:
-        """Take a candle: the venue executes what waited for it, then the engine sees it."""
+    async def on_market(self, event: MarketEvent) -> None:
+        """Take a candle or a tick: the venue executes what waited for it, then the engine sees it."""
         for _ in range(ROUNDS):
-            replies = self.venue.match(candle)
+            replies = self.venue.match(event)
             if not replies:
                 break
             for reply in replies:
                 self.step(reply)
             await self.flush()
-        self.venue.advance(candle.ts)
-        self.step(candle)
-        self.cursor[candle.symbol] = candle.ts
-        self.metrics.candles.labels(candle.symbol).inc()
+        self.step(event)
+        self.cursor[event.symbol] = event.ts
+        self.metrics.candles.labels(event.symbol).inc()
         await self.flush()
 
     async def beat(self) -> None:

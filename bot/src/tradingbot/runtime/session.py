@@ -11,6 +11,7 @@ from tradingbot.core import snapshot
 from tradingbot.core.mux import merge
 from tradingbot.domain import events
 from tradingbot.domain.errors import BrokenInvariantError
+from tradingbot.domain.market import Candle
 from tradingbot.domain.states import State
 from tradingbot.observe import logs
 from tradingbot.ports.store import FencedError, UnavailableError
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
     from tradingbot.core.engine import Engine
     from tradingbot.core.snapshot import EngineState
-    from tradingbot.domain.market import Candle
+    from tradingbot.domain.market import MarketEvent
     from tradingbot.ports.feed import Feed
     from tradingbot.ports.store import Loaded
     from tradingbot.ports.venue import SimulatedVenue
@@ -206,14 +207,14 @@ class Session:
         return self._feed
 
     def _begin(self) -> int:
-        """Return when the first candle opens: the moment at which the account is opened."""
+        """Return when the market begins: the moment at which the account is opened."""
         feed = self._feed
         if feed is None:
             raise BrokenInvariantError("the account is opened before the feed")
         firsts = [next(feed.stream(symbol, 0), None) for symbol in sorted(self.parts.symbols)]
-        return min((candle.opened for candle in firsts if candle is not None), default=0)
+        return min((one.opened if isinstance(one, Candle) else one.ts for one in firsts if one is not None), default=0)
 
-    def _candles(self, runner: Runner) -> Iterator[Candle]:
+    def _market(self, runner: Runner) -> Iterator[MarketEvent]:
         feed = self._feed
         if feed is None:
             raise BrokenInvariantError("the market is entered before the feed is open")
@@ -223,11 +224,11 @@ class Session:
 
     async def _loop(self, runner: Runner) -> None:
         pacer = Pacer(self.clock, self.parts.speed, max(runner.cursor.values(), default=None))
-        for candle in self._candles(runner):
-            await self._wait(runner, candle, pacer)
+        for event in self._market(runner):
+            await self._wait(runner, event, pacer)
             if self._stopping:
                 return
-            await runner.on_candle(candle)
+            await runner.on_market(event)
             await runner.beat()
         reason = "the recorded market data is at its end: set simulation.feed.loop to true to start over"
         runner.step(events.Hold(runner.engine.state.now, "feed", State.HALTED, reason))
@@ -235,9 +236,9 @@ class Session:
         while not self._stopping:
             await self._idle(runner, IDLE_SECONDS)
 
-    async def _wait(self, runner: Runner, candle: Candle, pacer: Pacer) -> None:
-        """Wait until a candle is due; what is asked of the bot meanwhile is done at once."""
-        while not self._stopping and ((delay := pacer.delay(candle.ts)) > 0 or runner.lost):
+    async def _wait(self, runner: Runner, event: MarketEvent, pacer: Pacer) -> None:
+        """Wait until an event is due; what is asked of the bot meanwhile is done at once."""
+        while not self._stopping and ((delay := pacer.delay(event.ts)) > 0 or runner.lost):
             await self._idle(runner, min(delay, IDLE_SECONDS) if delay > 0 else IDLE_SECONDS)
         await asyncio.sleep(0)
         await self._resumed(runner)

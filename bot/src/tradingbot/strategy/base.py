@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
 
 import msgspec
 
+from tradingbot.domain.market import Tick
 from tradingbot.domain.money import add, mul
 from tradingbot.domain.orders import Side
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
     from tradingbot.domain.fills import Position
     from tradingbot.domain.instrument import Instrument
-    from tradingbot.domain.market import Candle
+    from tradingbot.domain.market import Candle, MarketEvent
 
 
 class Enter(msgspec.Struct, frozen=True):
@@ -46,32 +47,54 @@ class NoState(msgspec.Struct):
     """For a strategy that remembers nothing."""
 
 
+class Account(Protocol):
+    """What a strategy may know of the account."""
+
+    @property
+    def equity(self) -> Decimal:
+        """Return the value of the whole account in quote currency."""
+        ...
+
+    def position(self, symbol: str) -> Position | None:
+        """Return the open position of a symbol, or None."""
+        ...
+
+
 class Context:
-    """What a strategy may look at. Read only; made anew for every candle."""
+    """What a strategy may look at while it is asked. Read only; computed when it is looked at."""
 
-    __slots__ = ("cost", "equity", "instrument", "min_reward", "now", "position", "price", "symbol")
+    __slots__ = ("_account", "_price", "cost", "instrument", "min_reward", "now", "symbol")
 
-    def __init__(
-        self,
-        instrument: Instrument,
-        candle: Candle,
-        position: Position | None,
-        equity: Decimal,
-        costs: tuple[Decimal, Decimal],
-    ) -> None:
+    def __init__(self, instrument: Instrument, account: Account, costs: tuple[Decimal, Decimal]) -> None:
         self.instrument = instrument
         self.symbol = instrument.symbol
-        self.now = candle.ts
-        """Market time in microseconds: the close of this candle."""
-        self.price = instrument.price(candle.close)
-        """Last price in quote currency."""
-        self.position = position
-        """The open position in this symbol, or None."""
-        self.equity = equity
-        """Value of the whole account in quote currency."""
+        self.now = 0
+        """Market time in microseconds: the close of this candle, the moment of this tick."""
+        self._account = account
+        self._price = 0
         self.cost, self.min_reward = costs
         # cost: one way, as a fraction of the order's value (commission, half the spread, slippage)
         # min_reward: the risk-reward ratio below which the gate denies an entry
+
+    def at(self, event: MarketEvent) -> None:
+        """Move on to an event; the engine does this before it asks."""
+        self.now = event.ts
+        self._price = event.price if isinstance(event, Tick) else event.close
+
+    @property
+    def price(self) -> Decimal:
+        """Return the last price in quote currency."""
+        return self.instrument.price(self._price)
+
+    @property
+    def position(self) -> Position | None:
+        """Return the open position in this symbol, or None."""
+        return self._account.position(self.symbol)
+
+    @property
+    def equity(self) -> Decimal:
+        """Return the value of the whole account in quote currency."""
+        return self._account.equity
 
     def bracket(self, side: Side, distance: Decimal, reward: Decimal) -> tuple[Decimal, Decimal]:
         """Return stop-loss and take-profit around the last price, on the tick.
@@ -96,7 +119,8 @@ class Strategy(Generic[P, S]):
     """Base of all strategies.
 
     A subclass names its `Params` (see `strategy.params`) and its `State` (a msgspec Struct), and implements
-    `on_candle`. It is called once for every finished candle, also while it warms up; then what it returns is ignored.
+    `on_candle`, `on_tick` or both. `on_candle` is called once for every finished candle, also while it warms up; then
+    what it returns is ignored. `on_tick` is called once for every trade of the market, where the feed knows trades.
     """
 
     Params: ClassVar[type[Any]]
@@ -117,4 +141,20 @@ class Strategy(Generic[P, S]):
 
     def on_candle(self, ctx: Context, candle: Candle) -> Iterable[Proposal]:
         """Look at a finished candle and propose. The candle's prices are in ticks, those of `ctx` in quote currency."""
-        raise NotImplementedError
+        del ctx, candle
+        return ()
+
+    def on_tick(self, ctx: Context, tick: Tick) -> Iterable[Proposal]:
+        """Look at a trade of the market and propose. Its price is in ticks, its volume in lots."""
+        del ctx, tick
+        return ()
+
+    @classmethod
+    def hears_candles(cls) -> bool:
+        """Tell whether this class looks at candles."""
+        return cls.on_candle is not Strategy.on_candle
+
+    @classmethod
+    def hears_ticks(cls) -> bool:
+        """Tell whether this class looks at ticks."""
+        return cls.on_tick is not Strategy.on_tick

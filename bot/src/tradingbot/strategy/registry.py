@@ -48,6 +48,8 @@ def _load(point: EntryPoint) -> Entry:
         return Entry(
             point.name, point.value, None, f"{point.value} is not a subclass of tradingbot.strategy.base.Strategy"
         )
+    if not (cls.hears_candles() or cls.hears_ticks()):
+        return Entry(point.name, point.value, None, f"{point.value} implements neither on_candle nor on_tick")
     return Entry(point.name, point.value, cls, "")
 
 

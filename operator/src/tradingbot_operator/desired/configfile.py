@@ -7,6 +7,8 @@ import re
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
+from tradingbot_operator.api.v1alpha1.trading import Resolution
+
 if TYPE_CHECKING:
     from tradingbot_operator.api.v1alpha1.safety import Mode
     from tradingbot_operator.api.v1alpha1.tradingbot import TradingBot, TradingBotSpec
@@ -75,6 +77,8 @@ def _simulation(spec: TradingBotSpec) -> dict[str, Any]:
     feed: dict[str, Any] = {"type": simulation.feed.type.value}
     if simulation.feed.dataset is not None:
         feed["dataset"] = simulation.feed.dataset
+    if simulation.feed.resolution is Resolution.TICKS:
+        feed["resolution"] = simulation.feed.resolution.value
     feed |= {"speed": _number(simulation.feed.speed), "loop": simulation.feed.loop}
     return {
         "initial_capital": _number(simulation.initial_capital),

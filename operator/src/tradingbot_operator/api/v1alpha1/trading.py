@@ -132,6 +132,13 @@ class FeedType(StrEnum):
     LIVE = "Live"
 
 
+class Resolution(StrEnum):
+    """How finely a simulated market is shown."""
+
+    CANDLES = "Candles"
+    TICKS = "Ticks"
+
+
 class Feed(ApiModel):
     """Where the simulation gets its prices."""
 
@@ -151,6 +158,9 @@ class Feed(ApiModel):
     ) = None
     """Name of the recorded data set, for type Recorded; the image of this project has one, named recorded. A data set
     that lacks a symbol or the time frame shows as reason UnknownSymbol or DataNotFound."""
+    resolution: Resolution = Resolution.CANDLES
+    """Candles shows the bot one candle after the other. Ticks shows it every trade of the market, and the candles made
+    of them; a data set has trades of its own for that."""
     speed: Annotated[Decimal, Bounds(ge=0, le=1_000_000)] = Decimal(1)
     """Market seconds per second of the clock, for Recorded and Synthetic: 1 is real time, 60 plays an hour in a minute,
     0 goes as fast as it can."""
