@@ -32,6 +32,7 @@ from tradingbot.runtime.supervisor import Supervisor
 from tradingbot.store.postgres import PostgresStore
 from tradingbot.strategy import registry
 from tradingbot.venues.sim.exchange import SimExchange
+from tradingbot.venues.sim.faults import Fault, Faults
 from tradingbot.venues.sim.rules import SimRules
 from tradingbot.web.app import Server, build
 
@@ -53,13 +54,23 @@ _log = logs.get(__name__)
 
 def rules(settings: Settings) -> SimRules:
     """Return the simulated exchange's terms."""
-    simulation = settings.simulation
+    simulation, chances = settings.simulation, settings.simulation.faults
+    faults = Faults(
+        **{name: getattr(chances, name) for name in Fault},
+        late_by=chances.late_seconds * SECOND,
+        seed=simulation.seed,
+    )
     return SimRules(
         commission=simulation.commission,
+        maker_commission=simulation.maker_commission,
         slippage=simulation.slippage,
         spread=simulation.spread,
         volume_share=simulation.volume_share,
+        depth=simulation.depth,
         latency=simulation.latency_milliseconds * 1000,
+        cancel_latency=simulation.cancel_latency_milliseconds * 1000,
+        fill_latency=simulation.fill_latency_milliseconds * 1000,
+        faults=faults,
         seed=simulation.seed,
     )
 

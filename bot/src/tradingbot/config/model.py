@@ -150,15 +150,46 @@ class FeedSection(_Section):
     loop: bool = False
 
 
+Chance = Annotated[Decimal, Field(ge=0, le=1)]
+
+
+class FaultsSection(_Section):
+    """What goes wrong at the simulated exchange: the probability of each kind, 0 never, 1 always. Seeded."""
+
+    reject: Chance = Decimal(0)
+    """An order is refused."""
+    rate_limit: Chance = Decimal(0)
+    """An order or a cancel is refused, as with the status 429."""
+    lost: Chance = Decimal(0)
+    """An order gets no answer, and never arrived."""
+    timeout: Chance = Decimal(0)
+    """An order gets no answer, and was accepted."""
+    duplicate_fill: Chance = Decimal(0)
+    """A fill is reported twice."""
+    late_fill: Chance = Decimal(0)
+    """A fill is reported `late_seconds` after it happened."""
+    late_seconds: Annotated[int, Field(ge=1, le=86_400)] = 2
+    empty_book: Chance = Decimal(0)
+    """For a minute nothing is executed."""
+
+
 class SimulationSection(_Section):
     """The simulated exchange."""
 
     initial_capital: Annotated[Decimal, Field(gt=0, le=Decimal("1e15"))] = Decimal(10_000)
     commission: Cost = Decimal("0.001")
+    maker_commission: Cost | None = None
+    """Fee of an order that waited for others; the same as `commission` unless it is given."""
     slippage: Cost = Decimal("0.0001")
     spread: Cost = Decimal("0.0002")
     volume_share: Fraction = Decimal("0.1")
+    depth: Annotated[Decimal, Field(gt=0)] = Decimal(100_000)
+    """On ticks, the value in quote currency that can be taken at one time."""
     latency_milliseconds: Annotated[int, Field(ge=0, le=60_000)] = 50
+    cancel_latency_milliseconds: Annotated[int, Field(ge=0, le=60_000)] = 0
+    """While a cancel is on its way, the order can still execute."""
+    fill_latency_milliseconds: Annotated[int, Field(ge=0, le=60_000)] = 0
+    faults: FaultsSection = FaultsSection()
     tick_interval_seconds: Annotated[int, Field(ge=1, le=86_400)] = 5
     strategy_interval_seconds: Annotated[int, Field(ge=1, le=86_400)] = 60
     seed: Annotated[int, Field(ge=0, le=2**63 - 1)] = 0
