@@ -6,13 +6,14 @@ A unit test compares the two. It reads no Secret: it writes references, and the 
 - {apiGroups: [tradingbots.dev], resources: [tradingbots], verbs: [get, list, watch]}
 - {apiGroups: [tradingbots.dev], resources: [tradingbots/status], verbs: [patch]}
 - {apiGroups: [tradingbots.dev], resources: [tradingbots/finalizers], verbs: [update]}
+- {apiGroups: [tradingbots.dev], resources: [backupschedules], verbs: [list]}
 - {apiGroups: [apps], resources: [deployments], verbs: [get, list, watch, create, patch]}
 - {apiGroups: [""], resources: [services, serviceaccounts], verbs: [get, list, watch, create, patch]}
 - {apiGroups: [""], resources: [configmaps], verbs: [get, list, watch, create, patch, delete]}
 - {apiGroups: [rbac.authorization.k8s.io], resources: [roles, rolebindings], verbs: [get, list, watch, create, patch]}
 - {apiGroups: [networking.k8s.io], resources: [networkpolicies], verbs: [get, list, watch, create, patch]}
 - {apiGroups: [policy], resources: [poddisruptionbudgets], verbs: [get, list, watch, create, patch]}
-- {apiGroups: [batch], resources: [jobs], verbs: [list, watch]}
+- {apiGroups: [batch], resources: [jobs], verbs: [list, watch, create, patch, delete]}
 - {apiGroups: [""], resources: [pods], verbs: [list, watch]}
 - {apiGroups: [events.k8s.io], resources: [events], verbs: [create]}
 {{- end -}}

@@ -215,6 +215,8 @@ def _merge(live: Any, wanted: Any) -> Any:
 
 def _without(live: Any, before: Any, now: Any) -> Any:
     """Drop what was applied before and is applied no longer."""
+    if isinstance(live, list) and isinstance(before, list) and isinstance(now, list):
+        return _list_without(live, before, now)
     if not (isinstance(live, dict) and isinstance(before, dict) and isinstance(now, dict)):
         return live
     kept = {}
@@ -223,3 +225,17 @@ def _without(live: Any, before: Any, now: Any) -> Any:
             continue
         kept[key] = _without(value, before.get(key), now.get(key))
     return kept
+
+
+def _list_without(live: list[Any], before: list[Any], now: list[Any]) -> list[Any]:
+    """Drop the elements of a list with keys that were applied before and are applied no longer."""
+    keys = [key for key in KEYS if all(isinstance(item, dict) and key in item for item in (*live, *before, *now))]
+    if not keys:
+        return live
+    key = keys[0]
+    old, new = ({item[key]: item for item in items} for items in (before, now))
+    return [
+        _without(item, old.get(item[key]), new.get(item[key]))
+        for item in live
+        if item[key] not in old or item[key] in new
+    ]

@@ -15,7 +15,6 @@ from tradingbot_operator.api.v1alpha1.safety import EmergencyStop, EmergencyStop
 from tradingbot_operator.desired.config import BuildConfig
 from tradingbot_operator.desired.tradingbot import build
 from tradingbot_operator.policy.drift import is_subset, needs_apply
-from tradingbot_operator.policy.mode import effective_mode
 from tradingbot_operator.policy.prune import superseded_config_maps
 from tradingbot_operator.policy.stop import SeenStop, latch, read_report
 
@@ -101,13 +100,6 @@ def test_an_addition_to_what_is_one_value_is_drift(kind: str, path: tuple[Any, .
         target = target[part]
     target["x"] = ["y"]
     assert needs_apply(MANIFESTS[kind], live)
-
-
-def test_live_needs_an_approval_that_nobody_can_give_yet() -> None:
-    live = bot(mode="live", exchange={"credentialsSecretRef": {"name": "k"}})
-    decision = effective_mode(live.spec)
-    assert (decision.mode, decision.held_back) == (Mode.SIMULATION, "AwaitingApproval")
-    assert effective_mode(bot().spec).held_back is None
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ class ConditionType(StrEnum):
     PROGRESSING = "Progressing"
     DEGRADED = "Degraded"
     SUSPENDED = "Suspended"
+    LIVE_READY = "LiveReady"
     # BackupSchedule, beside Ready and Suspended
     LAST_BACKUP_SUCCEEDED = "LastBackupSucceeded"
     STORAGE_REACHABLE = "StorageReachable"
@@ -38,6 +39,7 @@ TRADING_BOT_CONDITIONS = (
     ConditionType.PROGRESSING,
     ConditionType.DEGRADED,
     ConditionType.SUSPENDED,
+    ConditionType.LIVE_READY,
 )
 BACKUP_SCHEDULE_CONDITIONS = (
     ConditionType.READY,
@@ -118,6 +120,24 @@ class Reason(StrEnum):
         "ApprovalExpired",
         "The approval has expired; the bot only closes positions until a new one is given.",
     )
+    LIVE = "Live", "Every gate is open; the bot trades live."
+    NOT_ASKED = "NotAsked", "spec.mode is simulation; nobody asks for live trading."
+    LEAVING_LIVE = (
+        "LeavingLive",
+        "The spec asks for a simulation: the live bot opens nothing and cancels its orders first.",
+    )
+    APPROVAL_VOID = (
+        "ApprovalVoid",
+        "What runs is not approved any more; the bot only closes positions, with the configuration that was approved.",
+    )
+    PREFLIGHT_PENDING = "PreflightPending", "The preflight has not reported on the exchange account yet."
+    PREFLIGHT_REFUSED = "PreflightRefused", "The preflight refuses the exchange account; the message says why."
+    EXCHANGE_UNREACHABLE = "ExchangeUnreachable", "The preflight did not reach the exchange; it is tried again."
+    KEY_MAY_WITHDRAW = "KeyMayWithdraw", "The key may withdraw money; make one that may only trade."
+    LIMITS_MISSING = "LimitsMissing", "A limit that real money needs is not set; the message names it."
+    NOT_RECONCILED = "NotReconciled", "The bot does not answer, or its own picture is not settled."
+    PROMOTION_NOT_MET = "PromotionNotMet", "The simulation has not shown yet what spec.promotion asks for."
+    BACKUP_MISSING = "BackupMissing", "The database has a BackupSchedule, but no fresh and verified backup."
     RESUME_REFUSED = "ResumeRefused", "spec.resume does not name the stop that is latched; see status.emergencyStop.id."
     RECONCILE_REQUIRED = (
         "ReconcileRequired",

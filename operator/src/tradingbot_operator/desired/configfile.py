@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from tradingbot_operator.api.v1alpha1.trading import Resolution
 
 if TYPE_CHECKING:
+    from tradingbot_operator.api.v1alpha1.live import LiveStatus
     from tradingbot_operator.api.v1alpha1.safety import Mode
     from tradingbot_operator.api.v1alpha1.tradingbot import TradingBot, TradingBotSpec
 
@@ -18,10 +19,14 @@ _UNPRINTABLE: Final = re.compile("[^\n -~\u00a0-\u2027\u202a-\ud7ff\ue000-\ufefe
 HEADER: Final = "# Written by tradingbot-operator. Change the TradingBot, not this file.\n"
 
 
-def config_values(bot: TradingBot, mode: Mode) -> dict[str, Any]:
-    """Return the bot's configuration; `mode` is the one that it may trade in, not the one that was asked for."""
+def config_values(bot: TradingBot, mode: Mode, approval: LiveStatus | None = None) -> dict[str, Any]:
+    """Return the bot's configuration; `mode` is the one that it may trade in, not the one that was asked for.
+
+    A live bot gets its approval too, so that it can tell by itself when it ends.
+    """
     spec = bot.spec
-    return {
+    approved = {} if approval is None else {"approval": _approval(approval)}
+    return approved | {
         "bot": {"name": bot.metadata.name, "namespace": bot.metadata.namespace},
         "mode": mode.value,
         "trading": spec.trading.value,
@@ -37,6 +42,14 @@ def config_values(bot: TradingBot, mode: Mode) -> dict[str, Any]:
         "risk": _risk(spec),
         "simulation": _simulation(spec),
         "database": {"pool_size": spec.database.pool_size, "max_overflow": spec.database.max_overflow},
+    }
+
+
+def _approval(live: LiveStatus) -> dict[str, Any]:
+    return {
+        "digest": live.digest,
+        "approved_by": live.approved_by,
+        "expires_at": live.expires_at.isoformat().replace("+00:00", "Z"),
     }
 
 

@@ -12,6 +12,9 @@ CONFIG_HASH_ANNOTATION: Final = "tradingbots.dev/config-hash"
 CHILD_SELECTOR: Final = f"{MANAGED_BY_LABEL}={MANAGER}"
 COMPONENT_LABEL: Final = "app.kubernetes.io/component"
 BOT_COMPONENT: Final = "bot"
+PREFLIGHT_COMPONENT: Final = "preflight"
+KILL_COMPONENT: Final = "kill"
+JOB_COMPONENTS: Final = (KILL_COMPONENT, PREFLIGHT_COMPONENT)
 HTTP_PORT: Final = 8080
 PREFIX: Final = "tradingbot-"
 LABEL_LENGTH: Final = 63

@@ -9,7 +9,7 @@ from tradingbot_operator.api.v1alpha1.safety import Mode
 from tradingbot_operator.api.v1alpha1.trading import FeedType
 from tradingbot_operator.api.v1alpha1.tradingbot import Profile
 from tradingbot_operator.desired.kinds import NETWORK_POLICY, POD_DISRUPTION_BUDGET, SERVICE
-from tradingbot_operator.desired.naming import HTTP_PORT, selector
+from tradingbot_operator.desired.naming import BOT_COMPONENT, COMPONENT_LABEL, HTTP_PORT, JOB_COMPONENTS, selector
 
 if TYPE_CHECKING:
     from tradingbot_operator.api.v1alpha1.tradingbot import TradingBot
@@ -27,7 +27,8 @@ def service(bot: str) -> Manifest:
         "kind": "Service",
         "spec": {
             "type": "ClusterIP",
-            "selector": selector(bot),
+            # Not the pods of the bot's Jobs.
+            "selector": selector(bot) | {COMPONENT_LABEL: BOT_COMPONENT},
             "ports": [{"name": "http", "port": HTTP_PORT, "protocol": "TCP", "targetPort": "http"}],
         },
     }
@@ -70,6 +71,22 @@ def network_policy(bot: TradingBot, mode: Mode, config: BuildConfig) -> Manifest
     }
 
 
+def job_network_policy(bot: TradingBot) -> Manifest:
+    """Build the NetworkPolicy with which the bot's Jobs, and not the bot in simulation, reach the exchange."""
+    return {
+        "apiVersion": NETWORK_POLICY.api_version,
+        "kind": "NetworkPolicy",
+        "spec": {
+            "podSelector": {
+                "matchLabels": selector(bot.metadata.name),
+                "matchExpressions": [{"key": COMPONENT_LABEL, "operator": "In", "values": list(JOB_COMPONENTS)}],
+            },
+            "policyTypes": ["Egress"],
+            "egress": [{"ports": [_port(exchange_port(bot.spec.exchange.api_url))]}],
+        },
+    }
+
+
 def exchange_port(api_url: str | None) -> int:
     """Return the port at which the exchange is reached."""
     if api_url is None:
@@ -85,7 +102,8 @@ def pod_disruption_budget(bot: TradingBot, mode: Mode) -> Manifest:
     it is healthy, since every restart means cancelled entry orders and a time without management of its positions; who
     drains its node stops or moves it deliberately. A live bot that is not healthy manages nothing, so it may go.
     """
-    spec: Manifest = {"selector": {"matchLabels": selector(bot.metadata.name)}, "maxUnavailable": 1}
+    pods = selector(bot.metadata.name) | {COMPONENT_LABEL: BOT_COMPONENT}
+    spec: Manifest = {"selector": {"matchLabels": pods}, "maxUnavailable": 1}
     if mode is Mode.LIVE and bot.spec.profile in {Profile.LIVE_TRADING, Profile.HIGH_FREQUENCY}:
         spec |= {"maxUnavailable": 0, "unhealthyPodEvictionPolicy": "AlwaysAllow"}
     return {"apiVersion": POD_DISRUPTION_BUDGET.api_version, "kind": "PodDisruptionBudget", "spec": spec}

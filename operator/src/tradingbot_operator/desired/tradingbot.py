@@ -10,11 +10,12 @@ from tradingbot_operator.desired.access import role, role_binding, service_accou
 from tradingbot_operator.desired.configfile import config_values, render
 from tradingbot_operator.desired.hashing import digest
 from tradingbot_operator.desired.kinds import CONFIG_MAP
-from tradingbot_operator.desired.naming import HASH_ANNOTATION, child_name, labels
-from tradingbot_operator.desired.network import network_policy, pod_disruption_budget, service
+from tradingbot_operator.desired.naming import BOT_COMPONENT, HASH_ANNOTATION, child_name, labels
+from tradingbot_operator.desired.network import job_network_policy, network_policy, pod_disruption_budget, service
 from tradingbot_operator.desired.workload import deployment
 
 if TYPE_CHECKING:
+    from tradingbot_operator.api.v1alpha1.live import LiveStatus
     from tradingbot_operator.api.v1alpha1.safety import Mode
     from tradingbot_operator.api.v1alpha1.tradingbot import TradingBot
     from tradingbot_operator.desired.config import BuildConfig
@@ -42,25 +43,27 @@ def owner_reference(name: str, uid: str) -> Manifest:
     }
 
 
-def build(bot: TradingBot, mode: Mode, config: BuildConfig) -> Desired:
-    """Build the children; `mode` is the one that the bot may trade in."""
+def build(bot: TradingBot, mode: Mode, config: BuildConfig, approval: LiveStatus | None = None) -> Desired:
+    """Build the children; `mode` is the one that the bot may trade in, with the approval of live trading."""
     name, namespace = bot.metadata.name, bot.metadata.namespace
-    text = render(config_values(bot, mode))
+    text = render(config_values(bot, mode, approval))
     config_map = f"{child_name(name)}-{digest(text, 10)}"
     named: list[tuple[str, Manifest]] = [
         (child_name(name), service_account()),
         (child_name(name), role(name)),
         (child_name(name), role_binding(name, namespace)),
         (child_name(name), network_policy(bot, mode, config)),
+        *([(f"{child_name(name)}-jobs", job_network_policy(bot))] if bot.spec.exchange.credentials_secret_ref else []),
         (child_name(name), pod_disruption_budget(bot, mode)),
-        (config_map, _config_map(text)),
+        (config_map, config_map_of(text)),
         (child_name(name), service(name)),
         (child_name(name), deployment(bot, mode, config, config_map)),
     ]
-    return Desired(tuple(_complete(bot, child, manifest) for child, manifest in named), config_map)
+    return Desired(tuple(complete(bot, child, manifest) for child, manifest in named), config_map)
 
 
-def _config_map(text: str) -> Manifest:
+def config_map_of(text: str) -> Manifest:
+    """Build an immutable ConfigMap with the bot's configuration."""
     return {
         "apiVersion": CONFIG_MAP.api_version,
         "kind": "ConfigMap",
@@ -69,12 +72,12 @@ def _config_map(text: str) -> Manifest:
     }
 
 
-def _complete(bot: TradingBot, name: str, manifest: Manifest) -> Manifest:
+def complete(bot: TradingBot, name: str, manifest: Manifest, component: str = BOT_COMPONENT) -> Manifest:
     """Add what every child has: name, labels, owner, and the hash of all of it."""
     metadata: Manifest = {
         "name": name,
         "namespace": bot.metadata.namespace,
-        "labels": labels(bot.metadata.name),
+        "labels": labels(bot.metadata.name, component),
         "ownerReferences": [owner_reference(bot.metadata.name, bot.metadata.uid)],
     }
     whole: Manifest = {"apiVersion": manifest["apiVersion"], "kind": manifest["kind"], "metadata": metadata}

@@ -20,6 +20,11 @@ CONTAINER: Final = "bot"
 CONFIG_DIRECTORY: Final = "/etc/tradingbot"
 TOKEN_DIRECTORY: Final = "/var/run/secrets/kubernetes.io/serviceaccount"  # noqa: S105 - a path
 USER_ID: Final = 1000
+RESTRICTED: Final[Manifest] = {
+    "allowPrivilegeEscalation": False,
+    "readOnlyRootFilesystem": True,
+    "capabilities": {"drop": ["ALL"]},
+}
 STOP_SECONDS: Final = 60
 """Time that the bot has to cancel its orders, write its state and give the lease back."""
 
@@ -69,11 +74,21 @@ def image_of(bot: TradingBot, config: BuildConfig) -> tuple[str, str]:
 
 
 def _pod(bot: TradingBot, mode: Mode, config: BuildConfig, config_map: str) -> Manifest:
+    pod = pod_base(bot)
+    pod |= {
+        "terminationGracePeriodSeconds": STOP_SECONDS,
+        "containers": [_container(bot, mode, config)],
+        "volumes": _volumes(config_map),
+    }
+    return pod
+
+
+def pod_base(bot: TradingBot) -> Manifest:
+    """Build what every pod of a bot has: whose it is, restricted rights, where it may run."""
     pod: Manifest = {
         "serviceAccountName": child_name(bot.metadata.name),
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
-        "terminationGracePeriodSeconds": STOP_SECONDS,
         "securityContext": {
             "runAsNonRoot": True,
             "runAsUser": USER_ID,
@@ -81,8 +96,6 @@ def _pod(bot: TradingBot, mode: Mode, config: BuildConfig, config_map: str) -> M
             "fsGroup": USER_ID,
             "seccompProfile": {"type": "RuntimeDefault"},
         },
-        "containers": [_container(bot, mode, config)],
-        "volumes": _volumes(config_map),
     }
     if bot.spec.image_pull_secrets:
         pod["imagePullSecrets"] = [{"name": reference.name} for reference in bot.spec.image_pull_secrets]
@@ -101,11 +114,7 @@ def _container(bot: TradingBot, mode: Mode, config: BuildConfig) -> Manifest:
         "ports": [{"name": "http", "containerPort": HTTP_PORT, "protocol": "TCP"}],
         "env": _environment(bot, mode),
         "resources": resources(bot.spec.profile, bot.spec.resources),
-        "securityContext": {
-            "allowPrivilegeEscalation": False,
-            "readOnlyRootFilesystem": True,
-            "capabilities": {"drop": ["ALL"]},
-        },
+        "securityContext": dict(RESTRICTED),
         # Starting includes the database's migrations and the strategy's warm-up: up to two minutes.
         "startupProbe": _probe("/live", period=2, failures=60),
         "livenessProbe": _probe("/live", period=10, failures=3),
@@ -135,7 +144,20 @@ def _environment(bot: TradingBot, mode: Mode) -> list[Manifest]:
         env.append(_secret("REDIS_URL", spec.redis.secret_ref.name, spec.redis.secret_ref.key))
     if spec.api is not None:
         env.append(_secret("API_KEY", spec.api.secret_ref.name, spec.api.secret_ref.key))
+    if mode is Mode.LIVE:
+        env += account_keys(bot)
     return env
+
+
+def account_keys(bot: TradingBot) -> list[Manifest]:
+    """Build the references to the exchange account's keys: for a live bot, and for its Jobs."""
+    reference = bot.spec.exchange.credentials_secret_ref
+    if reference is None:
+        return []
+    return [
+        _secret("EXCHANGE_API_KEY", reference.name, reference.api_key_key),
+        _secret("EXCHANGE_API_SECRET", reference.name, reference.api_secret_key),
+    ]
 
 
 def _secret(variable: str, name: str, key: str) -> Manifest:

@@ -181,6 +181,15 @@ def compare_limits(old: Risk, new: Risk) -> Change:
     return Change.LOOSENED if looser else Change.SAME
 
 
+def tightest(first: Risk, second: Risk) -> Risk:
+    """Return the tighter of the two for each limit; what happens on a breach is as in the first."""
+    limits = {
+        name: min((first, second), key=lambda risk: _allowed(risk, name))
+        for name in (*_TIGHTER_WHEN_LOWER, *_TIGHTER_WHEN_HIGHER)
+    }
+    return first.model_copy(update={name: getattr(risk, name) for name, risk in limits.items()})
+
+
 def _allowed(risk: Risk, name: str) -> Decimal:
     value = getattr(risk, name)
     if value is None:
@@ -195,6 +204,7 @@ class ApprovalState(StrEnum):
     """Whether live trading is approved, and if not, the first thing that is missing."""
 
     NOT_ASKED = "NotAsked"
+    UNKNOWN = "Unknown"
     VALID = "Valid"
     NO_REQUESTER = "NoRequester"
     MISSING = "Missing"

@@ -21,6 +21,7 @@ from tradingbot_operator.kube.errors import (
 )
 from tradingbot_operator.policy.drift import needs_apply
 from tradingbot_operator.policy.prune import superseded_config_maps
+from tradingbot_operator.reconcile.live import is_preflight
 from tradingbot_operator.runtime.keys import Key, ObjectId
 from tradingbot_operator.status.observation import Obstacle
 
@@ -76,7 +77,7 @@ class Children:
         owned = [
             config_map
             for config_map in self._store.children(key, CONFIG_MAP.kind)
-            if ownership(config_map, key.name, uid) is Ownership.OURS
+            if ownership(config_map, key.name, uid) is Ownership.OURS and not is_preflight(config_map)
         ]
         for config_map in superseded_config_maps(owned, current, deployment):
             meta = config_map["metadata"]

@@ -26,9 +26,9 @@ from tradingbot_operator.kube.errors import (
     NotFoundError,
     TerminatingError,
 )
-from tradingbot_operator.policy.mode import ModeDecision, effective_mode
 from tradingbot_operator.policy.stop import SeenStop, is_lifted, latch, read_report
 from tradingbot_operator.reconcile.children import Blocked, Children, ensure_all, retryable
+from tradingbot_operator.reconcile.live import LiveTrading, part_of
 from tradingbot_operator.runtime.controller import Result, RetryError
 from tradingbot_operator.runtime.keys import Key, ObjectId
 from tradingbot_operator.runtime.workqueue import Priority
@@ -41,8 +41,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from datetime import datetime
 
+    from tradingbot_operator.api.v1alpha1.safety import EmergencyStopStatus
     from tradingbot_operator.desired.config import BuildConfig
     from tradingbot_operator.kube.api import KubeApi
+    from tradingbot_operator.policy.live import Plan
     from tradingbot_operator.runtime.store import Store
 
 log = structlog.get_logger(__name__)
@@ -73,7 +75,7 @@ class Scope:
     obj: dict[str, Any]
     recorded: TradingBotStatus
     bot: TradingBot | None = None
-    mode: ModeDecision | None = None
+    plan: Plan | None = None
     desired: Desired | None = None
     blocked: list[Blocked] = field(default_factory=list)
     invalid: Obstacle | None = None
@@ -83,6 +85,13 @@ class Scope:
     def uid(self) -> str:
         """Identity of the object."""
         return str(self.obj["metadata"]["uid"])
+
+    @property
+    def goes_live(self) -> bool:
+        """Whether something else becomes what is approved to trade live in this pass, or it stops being that."""
+        new = self.plan.live if self.plan is not None else None
+        old = self.recorded.live
+        return (new.state, new.digest) != (old.state, old.digest) if new and old else new is not None
 
     @property
     def obstacle(self) -> Obstacle | None:
@@ -109,6 +118,7 @@ class TradingBotReconciler:
         self._bots = bots
         self._now = now
         self._on_ready = on_ready
+        self._live = LiveTrading(kube, store, config)
         self._seen: dict[Key, SeenStop] = {}
         self._owed: set[Key] = set()
         """Bots whose last pass wrote children and left the report to the next."""
@@ -139,10 +149,11 @@ class TradingBotReconciler:
             # The garbage collector removes the children, by their owner references. Nothing may be created any more.
             self._bots.forget(key)
             return Result()
-        scope = self._open(key, obj)
         self.note(obj)
-        if scope.recorded.emergency_stop is None and key in self._seen:
-            # Before anything else: from here on no revert of the spec takes the stop away.
+        scope = await self._open(key, obj)
+        if (scope.recorded.emergency_stop is None and key in self._seen) or scope.goes_live:
+            # Before anything else: from here on no revert of the spec takes the stop away, and it is known what was
+            # approved before it runs.
             await self._report(scope)
         trouble = await self._write(scope)
         if isinstance(trouble, TerminatingError):
@@ -161,16 +172,24 @@ class TradingBotReconciler:
             raise RetryError(str(trouble), after=retryable(trouble)) from trouble
         return self._result(scope)
 
-    def _open(self, key: Key, obj: dict[str, Any]) -> Scope:
+    async def _open(self, key: Key, obj: dict[str, Any]) -> Scope:
         scope = Scope(key, obj, _recorded(obj))
         try:
             scope.bot = parse(TradingBot, {k: v for k, v in obj.items() if k != "status"})
+            report = self._bots.report(key)
+            stop = self._latch(scope)
+            scope.plan = await self._live.plan(
+                key, scope.bot, scope.recorded, report, stop.id if stop else None, self._now()
+            )
         except InvalidSpec as error:
             scope.invalid = Obstacle(Reason.INVALID_SPEC, f"Correct the spec: {error}")
             return scope
-        scope.mode = effective_mode(scope.bot.spec)
-        scope.desired = build(scope.bot, scope.mode.mode, self._config)
+        scope.desired = build(scope.plan.bot, scope.plan.mode, self._config, scope.plan.live)
         return scope
+
+    def _latch(self, scope: Scope) -> EmergencyStopStatus | None:
+        reported = read_report(self._bots.report(scope.key).body)
+        return latch(scope.recorded.emergency_stop, self._seen.get(scope.key), reported, self._now())
 
     async def _write(self, scope: Scope) -> KubeError | None:
         """Write children and prune; return the error after which the server must be asked again later."""
@@ -182,6 +201,8 @@ class TradingBotReconciler:
             if not scope.blocked:
                 deployment = self._deployment(scope)
                 await children.prune(scope.key, scope.uid, scope.desired.config_map, deployment)
+            if scope.bot is not None and scope.plan is not None:
+                children.written += await self._live.look(scope.key, scope.bot, scope.plan)
         except KubeError as error:
             return error
         finally:
@@ -207,10 +228,8 @@ class TradingBotReconciler:
         )
 
     def _subject(self, scope: Scope, observed: Observed) -> Subject:
-        stop = latch(
-            scope.recorded.emergency_stop, self._seen.get(scope.key), read_report(observed.report.body), self._now()
-        )
-        bot, mode = scope.bot, scope.mode
+        stop = self._latch(scope)
+        bot, plan = scope.bot, scope.plan
         if stop is not None and is_lifted(stop, bot.spec.resume if bot else None, scope.obj, observed.report.body):
             self._seen.pop(scope.key, None)
             stop = None
@@ -221,16 +240,17 @@ class TradingBotReconciler:
             recorded=scope.recorded,
             stop=stop,
         )
-        if bot is None or mode is None or scope.desired is None:
+        if bot is None or plan is None or scope.desired is None:
             return common
         return replace(
             common,
             trading=bot.spec.trading,
-            mode=mode.mode,
-            held_back=mode.held_back,
-            held_back_message=mode.message,
+            mode=plan.mode,
+            held_back=plan.held_back,
+            held_back_message=plan.message,
+            live=part_of(plan),
             config_map=scope.desired.config_map,
-            image=image_of(bot, self._config)[0],
+            image=image_of(plan.bot, self._config)[0],
         )
 
     async def _report(self, scope: Scope) -> None:
@@ -281,7 +301,8 @@ class TradingBotReconciler:
         confirmed = read_report(self._bots.report(scope.key).body) is not None
         resume = scope.bot.spec.resume if scope.bot else None
         resuming = recorded is not None and resume is not None and resume.stop_id == recorded.id
-        urgent = stopping and (resuming or not confirmed)
+        leaving = scope.plan is not None and scope.plan.reason is Reason.LEAVING_LIVE
+        urgent = leaving or (stopping and (resuming or not confirmed))
         self._bots.follow(scope.key, chosen["status"]["podIP"] if chosen else None, urgent=urgent)
 
     def _is_unsure(self, scope: Scope) -> bool:
@@ -295,11 +316,11 @@ class TradingBotReconciler:
 
     def _result(self, scope: Scope) -> Result:
         waits = [blocked.retry_after for blocked in scope.blocked]
-        if not waits:
-            return Result()
         if None in waits:
             raise RetryError(scope.blocked[0].obstacle.message)
-        return Result(requeue_after=min(wait for wait in waits if wait is not None))
+        if scope.plan is not None and scope.plan.wait is not None:
+            waits.append(scope.plan.wait)
+        return Result(requeue_after=min((wait for wait in waits if wait is not None), default=None))
 
     def _forget(self, key: Key) -> None:
         self._seen.pop(key, None)

@@ -118,6 +118,10 @@ class Store:
         ids = sorted(oid for oid in self._children.get(owner, ()) if kind is None or oid.kind == kind)
         return [obj for oid in ids if (obj := self.get(oid)) is not None]
 
+    def child_ids(self, owner: Key, kind: str) -> list[ObjectId]:
+        """Return the names of the children of a custom resource, without reading them."""
+        return sorted(oid for oid in self._children.get(owner, ()) if oid.kind == kind)
+
     def owner(self, oid: ObjectId) -> Key | None:
         """Return the custom resource that an object belongs to."""
         entry = self._objects.get(oid)

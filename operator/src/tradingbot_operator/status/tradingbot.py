@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from tradingbot_operator.api.conditions import ConditionType, Reason
 from tradingbot_operator.api.v1alpha1.safety import BotRole, BotState, EmergencyStopStatus, Mode, TradingState
 from tradingbot_operator.status.conditions import Verdict, no, record, unknown, yes
+from tradingbot_operator.status.live import LivePart
 from tradingbot_operator.status.pods import Problem, is_ready, problem_of
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ class Subject:
     mode: Mode | None = None
     held_back: Reason | None = None
     held_back_message: str = ""
+    live: LivePart = field(default_factory=LivePart)
     config_map: str = ""
     image: str = ""
 
@@ -54,7 +56,12 @@ def derive(subject: Subject, observed: Observed, obstacle: Obstacle | None, now:
         ConditionType.DEGRADED: _degraded(subject, observed, obstacle, problem),
         ConditionType.SUSPENDED: _suspended(subject, observed, state),
     }
-    old = subject.recorded
+    old, live = subject.recorded, subject.live
+    if (ready_for_live := live.condition()) is not None:
+        verdicts[ConditionType.LIVE_READY] = ready_for_live
+    if subject.mode is None:
+        # The spec cannot be read: what was decided stands.
+        live = LivePart(old.approval, old.gates or (), old.preflight, old.live)
     return old.model_copy(
         update={
             "observed_generation": subject.generation,
@@ -68,6 +75,10 @@ def derive(subject: Subject, observed: Observed, obstacle: Obstacle | None, now:
             "config_hash": _text(body.get("config_hash"), old.config_hash),
             "version": _text(body.get("version"), old.version),
             "emergency_stop": subject.stop,
+            "approval": live.approval,
+            "gates": live.gates or None,
+            "preflight": live.preflight,
+            "live": live.live,
             "url": f"http://tradingbot-{subject.name}.{subject.namespace}.svc:8080",
         }
     )

@@ -145,8 +145,17 @@ class EmergencyStopStatus(StatusModel):
 
 
 class ApprovalStatus(StatusModel):
-    """What an approval of live trading must name."""
+    """What an approval of live trading must name, and whether one does."""
 
     required_digest: Annotated[str, Text(71)] | None = None
     """Digest of everything that matters for the risk: image, exchange and account, strategy with its parameters and
-    symbols, risk limits. Compare what it stands for, then write it to spec.approval.digest."""
+    symbols, risk limits. Compare what it stands for, then write it to spec.approval.digest. It is published when mode
+    is live and the preflight has reported account and image."""
+    state: Annotated[str, Text(32)] | None = None
+    """Valid, or what is missing: NoRequester, Missing, SelfApproved, NotAPerson, WrongDigest, Expired, TooLong, or
+    Unknown while account or image are not known."""
+    message: Annotated[str, Text(2048)] = ""
+    """The same in a sentence, with the way to get it."""
+    last_stop: Annotated[str, Text(128)] | None = None
+    """Id of the latest emergency stop, which is part of what is approved: after a stop, live trading needs a fresh
+    approval."""

@@ -19,6 +19,7 @@ from tradingbot_operator.api.v1alpha1.common import (
     name_rule,
 )
 from tradingbot_operator.api.v1alpha1.connections import ControlApi, Database, Exchange, Notifications, Redis
+from tradingbot_operator.api.v1alpha1.live import GateStatus, LiveStatus, PreflightStatus
 from tradingbot_operator.api.v1alpha1.safety import (
     Approval,
     ApprovalStatus,
@@ -184,7 +185,13 @@ class TradingBotStatus(StatusModel):
     emergency_stop: EmergencyStopStatus | None = None
     """The emergency stop that is latched, with its id and its outcome."""
     approval: ApprovalStatus | None = None
-    """What an approval of live trading must name."""
+    """What an approval of live trading must name, and whether one does."""
+    gates: Annotated[tuple[GateStatus, ...], Field(max_length=16), list_map("name")] | None = None
+    """What must be so before the bot may trade live, while mode is live and it does not yet."""
+    preflight: PreflightStatus | None = None
+    """The last look at the exchange account with the live keys."""
+    live: LiveStatus | None = None
+    """The live bot: what was approved, which is what runs. Absent while the bot simulates."""
     url: Annotated[str, Text(512)] | None = None
     """Address of the bot's page inside the cluster."""
 

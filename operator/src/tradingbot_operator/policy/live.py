@@ -1,0 +1,339 @@
+"""Between simulation and live: what may run, in which mode, and what the status says about it.
+
+What is not clearly allowed is a simulation. What trades live goes on with what was approved until something else is: a
+change, an expiry or a withdrawn approval makes it only reduce, never trade another way. The bot itself obeys
+`status.live.state` and the expiry in its configuration, so none of this needs a new pod.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+from tradingbot_operator.api.conditions import ConditionType, Reason
+from tradingbot_operator.api.model import parse
+from tradingbot_operator.api.v1alpha1.live import GateState, GateStatus, LiveState, LiveStatus, PreflightStatus
+from tradingbot_operator.api.v1alpha1.safety import ApprovalStatus, BotState, Mode
+from tradingbot_operator.api.v1alpha1.trading import Promotion, Risk, Strategy
+from tradingbot_operator.api.v1alpha1.tradingbot import TradingBot
+from tradingbot_operator.policy import gates as gating
+from tradingbot_operator.policy.approval import (
+    ApprovalState,
+    ApprovalVerdict,
+    Identity,
+    approval_state,
+    digest_before_tightening,
+    required_digest,
+    tightest,
+)
+from tradingbot_operator.policy.preflight import JobLook, inputs_of, next_look, remembered, taken_in
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime
+
+    from tradingbot_operator.api.v1alpha1.tradingbot import TradingBotSpec, TradingBotStatus
+
+LEAVE: Final = timedelta(seconds=60)
+"""How long the live bot has to say that its entry orders are gone; then the simulation takes its place in any case."""
+LEAVE_LOOK_SECONDS: Final = 1.0
+BACKUP_LOOK_SECONDS: Final = 60.0
+_APPROVED: Final = ("exchange", "strategy", "risk", "promotion", "redis", "api")
+_HOLDS: Final = frozenset({BotState.REDUCING.value, BotState.HALTED.value, BotState.KILLED.value})
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What was observed."""
+
+    now: datetime
+    image: str
+    """The image that the spec, or else the operator, asks for."""
+    running: bool = False
+    """Whether the Deployment's present template is a live bot."""
+    report: Mapping[str, Any] | None = None
+    """The bot's own report; None when there is none, or an old one."""
+    image_digest: str | None = None
+    """What the kubelet says that the live pod's image is."""
+    look: JobLook | None = None
+    """The preflight's Job."""
+    stop: str | None = None
+    """Id of the latched emergency stop."""
+    schedules: Sequence[Mapping[str, Any]] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is built, and what the status says about it."""
+
+    bot: TradingBot
+    """The object that the children are built from: the spec, or what was approved."""
+    mode: Mode = Mode.SIMULATION
+    reason: Reason = Reason.NOT_ASKED
+    """Of the condition LiveReady; `LIVE` when it holds."""
+    message: str = ""
+    gates: tuple[gating.Gate, ...] = ()
+    approval: ApprovalStatus | None = None
+    preflight: PreflightStatus | None = None
+    live: LiveStatus | None = None
+    wait: float | None = None
+    """Seconds after which time alone changes something."""
+    look_due: bool = False
+    """Whether the preflight is to run."""
+    silent: bool = False
+    """Whether the condition LiveReady is left out: nobody has ever asked for live trading."""
+
+    @property
+    def held_back(self) -> Reason | None:
+        """Why it does not trade as it was asked to."""
+        if self.live is not None:
+            return None if self.live.state is LiveState.TRADING else self.reason
+        return None if self.bot.spec.mode is Mode.SIMULATION else Reason.AWAITING_APPROVAL
+
+    @property
+    def gate_status(self) -> tuple[GateStatus, ...]:
+        """Return the gates for the status."""
+        return tuple(gate.to_status() for gate in self.gates)
+
+
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """A spec that asks for live trading, judged."""
+
+    digest: str | None
+    tightened: str | None
+    verdict: ApprovalVerdict
+    gates: tuple[gating.Gate, ...] = field(default=())
+
+    @property
+    def entering(self) -> bool:
+        """Whether every gate is open."""
+        return bool(self.gates) and all(gate.is_open for gate in self.gates)
+
+
+def decide(bot: TradingBot, recorded: TradingBotStatus, facts: Facts) -> Plan:
+    """Decide what runs."""
+    last_stop = facts.stop or _last_stop(recorded, facts.report)
+    if bot.spec.mode is Mode.SIMULATION:
+        return _simulation(bot, recorded, facts, last_stop)
+    preflight = _preflight(bot, recorded, facts)
+    judged = _judge(bot, recorded, facts, preflight, last_stop)
+    approval = ApprovalStatus(
+        required_digest=judged.digest,
+        state=judged.verdict.state.value,
+        message=judged.verdict.message[:2048],
+        last_stop=last_stop,
+    )
+    plan = _enter(bot, facts, judged) if recorded.live is None else _stay(bot, recorded.live, facts, judged)
+    return replace(
+        plan,
+        gates=judged.gates,
+        approval=approval,
+        preflight=preflight,
+        wait=_wait(bot, facts, preflight, judged),
+        look_due=next_look(preflight, facts.now) == 0.0,
+    )
+
+
+# --- on the way in -----------------------------------------------------------------------------------------------
+
+
+def _enter(bot: TradingBot, facts: Facts, judged: _Judged) -> Plan:
+    if not judged.entering:
+        closed = next(gate for gate in judged.gates if not gate.is_open)
+        return Plan(bot, Mode.SIMULATION, closed.reason, gating.summary(judged.gates))
+    return Plan(bot, Mode.LIVE, Reason.LIVE, live=_approved(bot, facts, judged, since=facts.now))
+
+
+def _approved(bot: TradingBot, facts: Facts, judged: _Judged, *, since: datetime) -> LiveStatus:
+    """Remember what is approved by this spec."""
+    approval = bot.spec.approval
+    if approval is None or judged.digest is None:
+        raise ValueError("nothing is approved without an approval")
+    manifest = bot.spec.to_manifest()
+    part: dict[str, Any] = {name: manifest[name] for name in _APPROVED if name in manifest}
+    part |= {"image": facts.image, "database": {"secretRef": bot.spec.database.secret_ref.to_manifest()}}
+    return LiveStatus(
+        state=LiveState.TRADING,
+        since=since,
+        digest=judged.digest,
+        approved_by=approval.approved_by,
+        requested_by=bot.spec.requested_by or "",
+        expires_at=approval.expires_at,
+        approved=part,
+    )
+
+
+# --- live --------------------------------------------------------------------------------------------------------
+
+
+def _stay(bot: TradingBot, live: LiveStatus, facts: Facts, judged: _Judged) -> Plan:
+    approval, verdict = bot.spec.approval, judged.verdict
+    if not verdict.allows_live or approval is None:
+        reason = Reason.APPROVAL_EXPIRED if verdict.state is ApprovalState.EXPIRED else Reason.APPROVAL_VOID
+        return _reduce(bot, live, facts, reason, verdict.message)
+    if approval.digest == live.digest:
+        # The limits of the spec, which are at most tighter than those that were approved.
+        kept = {"state": LiveState.TRADING, "leaving_since": None, "expires_at": approval.expires_at}
+        named = {"approved_by": approval.approved_by}
+        return Plan(bot, Mode.LIVE, Reason.LIVE, live=live.model_copy(update=kept | named))
+    if approval.digest != judged.digest:
+        # Approved are looser limits of a bot that has become another one since: nobody has looked at it as it is.
+        return _reduce(bot, live, facts, Reason.APPROVAL_VOID, "Look at the bot and approve it again.")
+    if not judged.entering:
+        closed = next(gate for gate in judged.gates if not gate.is_open)
+        return _reduce(bot, live, facts, closed.reason, gating.summary(judged.gates))
+    return Plan(bot, Mode.LIVE, Reason.LIVE, live=_approved(bot, facts, judged, since=live.since))
+
+
+def _reduce(bot: TradingBot, live: LiveStatus, facts: Facts, reason: Reason, why: str) -> Plan:
+    message = f"{Reason.APPROVAL_VOID.explanation} {why}" if reason is not Reason.APPROVAL_EXPIRED else why
+    kept = live.model_copy(update={"state": LiveState.REDUCING, "leaving_since": None})
+    return Plan(approved_bot(bot, live, facts.image), Mode.LIVE, reason, message, live=kept)
+
+
+def approved_bot(bot: TradingBot, live: LiveStatus, image: str) -> TradingBot:
+    """Return the object with the approved part of its spec, the limits at most tighter. Raises InvalidSpec."""
+    manifest = bot.to_manifest()
+    spec = manifest["spec"]
+    for name in _APPROVED:
+        spec.pop(name, None)
+    approved = dict(live.approved)
+    database = spec.get("database", {}) | approved.pop("database", {})
+    runs = approved.pop("image", image)
+    if runs != image:
+        spec["image"] = runs
+    spec |= approved | {"database": database}
+    whole = parse(TradingBot, manifest)
+    limits = tightest(whole.spec.risk, bot.spec.risk)
+    return whole.model_copy(update={"spec": whole.spec.model_copy(update={"risk": limits})})
+
+
+# --- on the way out ----------------------------------------------------------------------------------------------
+
+
+def _simulation(bot: TradingBot, recorded: TradingBotStatus, facts: Facts, last_stop: str | None) -> Plan:
+    approval = ApprovalStatus(last_stop=last_stop) if recorded.approval is not None and last_stop else None
+    asked = any(c.type == ConditionType.LIVE_READY.value for c in recorded.conditions)
+    plain = Plan(bot, approval=approval, message=Reason.NOT_ASKED.explanation, silent=not asked)
+    live = recorded.live
+    if live is None or not facts.running:
+        return plain
+    since = live.leaving_since or facts.now
+    if facts.now - since >= LEAVE or _is_drained(facts.report):
+        return plain
+    leaving = live.model_copy(update={"state": LiveState.LEAVING, "leaving_since": since})
+    return Plan(
+        approved_bot(bot, live, facts.image),
+        Mode.LIVE,
+        Reason.LEAVING_LIVE,
+        Reason.LEAVING_LIVE.explanation,
+        approval=approval,
+        preflight=recorded.preflight,
+        live=leaving,
+        wait=LEAVE_LOOK_SECONDS,
+    )
+
+
+def _is_drained(report: Mapping[str, Any] | None) -> bool:
+    """Return whether the live bot says that it opens nothing, and that no order for an entry is left."""
+    if report is None or report.get("mode") != Mode.LIVE.value or report.get("state") not in _HOLDS:
+        return False
+    stop = report.get("stop")
+    if isinstance(stop, dict) and (stop.get("outcome") or {}).get("state") in {None, "PENDING"}:
+        return False
+    return bool(report.get("entry_orders", report.get("open_orders")) == 0)
+
+
+# --- what is approved --------------------------------------------------------------------------------------------
+
+
+def _last_stop(recorded: TradingBotStatus, report: Mapping[str, Any] | None) -> str | None:
+    known = recorded.approval.last_stop if recorded.approval is not None else None
+    if recorded.emergency_stop is not None:
+        return recorded.emergency_stop.id
+    last = (report or {}).get("last_stop")
+    return known or (str(last["id"])[:128] if isinstance(last, dict) and last.get("id") else None)
+
+
+def _preflight(bot: TradingBot, recorded: TradingBotStatus, facts: Facts) -> PreflightStatus:
+    """Return what is known about account and image. The live bot's own word counts more than an earlier look."""
+    inputs = inputs_of(bot.spec, facts.image)
+    known = taken_in(remembered(recorded.preflight, inputs), facts.look, facts.now)
+    live = recorded.live
+    if live is None or not facts.running:
+        return known
+    runs = inputs_of(_spec_of(live, bot), live.approved.get("image", facts.image))
+    (exchange, image), (live_exchange, live_image) = inputs.split("-"), runs.split("-")
+    account = (facts.report or {}).get("account") if exchange == live_exchange else None
+    seen: dict[str, Any] = {}
+    if isinstance(account, str) and account and account[:128] != known.account:
+        seen |= {"account": account[:128], "verdict": None, "checked_at": None, "attempts": known.attempts + 1}
+    if facts.image_digest and image == live_image and facts.image_digest != known.image_digest:
+        seen |= {"image_digest": facts.image_digest}
+    return known.model_copy(update=seen)
+
+
+def _spec_of(live: LiveStatus, bot: TradingBot) -> TradingBotSpec:
+    exchange = type(bot.spec.exchange).model_validate(live.approved.get("exchange") or {})
+    return bot.spec.model_copy(update={"exchange": exchange})
+
+
+def _judge(
+    bot: TradingBot, recorded: TradingBotStatus, facts: Facts, preflight: PreflightStatus, last_stop: str | None
+) -> _Judged:
+    spec, name, namespace = bot.spec, bot.metadata.name, bot.metadata.namespace
+    live = recorded.live
+    digest = tightened = None
+    if preflight.account is not None and preflight.image_digest is not None:
+        identity = Identity(
+            namespace=namespace,
+            name=name,
+            uid=bot.metadata.uid,
+            image=facts.image,
+            image_digest=preflight.image_digest,
+            account=preflight.account,
+            last_stop=last_stop,
+        )
+        digest = required_digest(spec, identity)
+        if live is not None:
+            tightened = digest_before_tightening(spec, identity, Risk.model_validate(live.approved.get("risk") or {}))
+    if digest is None:
+        verdict = ApprovalVerdict(
+            ApprovalState.UNKNOWN,
+            "What has to be approved is not known yet: the preflight reports the account and the image first.",
+        )
+    else:
+        verdict = approval_state(spec, digest, facts.now, namespace=namespace, name=name, tightened=(tightened,))
+    situation = gating.Situation(
+        bot=bot,
+        now=facts.now,
+        approval=verdict,
+        preflight=preflight,
+        look=facts.look if facts.look is not None and not facts.look.ended else None,
+        report=facts.report,
+        stop=facts.stop,
+        schedules=facts.schedules,
+        live=live is not None,
+        same_strategy=live is not None and _same_strategy(live, spec),
+    )
+    return _Judged(digest, tightened, verdict, gating.look_at(situation))
+
+
+def _same_strategy(live: LiveStatus, spec: TradingBotSpec) -> bool:
+    approved = live.approved
+    promotion = Promotion.model_validate(approved["promotion"]) if approved.get("promotion") is not None else None
+    strategy = Strategy.model_validate(approved.get("strategy") or {})
+    return strategy == spec.strategy and promotion == spec.promotion
+
+
+def _wait(bot: TradingBot, facts: Facts, preflight: PreflightStatus, judged: _Judged) -> float | None:
+    """Return when time alone changes something: the next look, an approval that ends. A look under way tells itself."""
+    waits = [next_look(preflight, facts.now)]
+    approval = bot.spec.approval
+    if judged.verdict.allows_live and approval is not None:
+        waits.append((approval.expires_at - facts.now).total_seconds())
+        if any(gate.name == "Backup" and gate.state is not GateState.OPEN for gate in judged.gates):
+            waits.append(BACKUP_LOOK_SECONDS)
+    return min((wait for wait in waits if wait > 0), default=None)

@@ -1,0 +1,192 @@
+"""The way to live trading and back, as a pass sees it: what is observed for the decision, and the preflight's Job."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+from tradingbot_operator.api.v1alpha1.safety import Mode
+from tradingbot_operator.desired.kinds import BACKUP_SCHEDULE, CONFIG_MAP, DEPLOYMENT, JOB, POD
+from tradingbot_operator.desired.naming import BOT_COMPONENT, COMPONENT_LABEL, PREFLIGHT_COMPONENT, child_name
+from tradingbot_operator.desired.ownership import Ownership, controller_of, ownership
+from tradingbot_operator.desired.preflight import preflight, preflight_name
+from tradingbot_operator.desired.workload import image_of
+from tradingbot_operator.kube.errors import ConflictError, KubeError, NotFoundError
+from tradingbot_operator.policy.live import Facts, Plan, decide
+from tradingbot_operator.policy.preflight import JobLook, inputs_of, remembered, run_id
+from tradingbot_operator.runtime.keys import Key, ObjectId
+from tradingbot_operator.status.live import LivePart
+from tradingbot_operator.status.pods import is_of, problem_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime
+
+    from tradingbot_operator.api.v1alpha1 import TradingBot, TradingBotStatus
+    from tradingbot_operator.desired.config import BuildConfig
+    from tradingbot_operator.kube.api import KubeApi, Manifest
+    from tradingbot_operator.runtime.store import Store
+    from tradingbot_operator.status.observation import BotReport
+
+log = structlog.get_logger(__name__)
+
+
+class LiveTrading:
+    """Decides what one bot may do, and has its account looked at."""
+
+    def __init__(self, kube: KubeApi, store: Store, config: BuildConfig) -> None:
+        self._kube = kube
+        self._store = store
+        self._config = config
+
+    async def plan(
+        self, key: Key, bot: TradingBot, recorded: TradingBotStatus, report: BotReport, stop: str | None, now: datetime
+    ) -> Plan:
+        """Decide from what the store has. The BackupSchedules are read once there is something to approve."""
+        image = image_of(bot, self._config)[0]
+        facts = Facts(
+            now=now,
+            image=image,
+            running=self._running(key),
+            report=None if report.unreachable else report.body,
+            image_digest=self._image_digest(key, recorded, image),
+            look=self._look(key, bot, recorded, image),
+            stop=stop,
+        )
+        plan = decide(bot, recorded, facts)
+        waiting = {gate.name for gate in plan.gates if not gate.is_open}
+        if not {"Backup"} <= waiting <= {"Backup", "Approval"}:
+            return plan
+        schedules = await self._schedules(key.namespace)
+        return decide(
+            bot,
+            recorded,
+            Facts(**{field: getattr(facts, field) for field in Facts.__slots__} | {"schedules": schedules}),
+        )
+
+    async def look(self, key: Key, bot: TradingBot, plan: Plan) -> list[str]:
+        """Start the preflight if it is due, and remove earlier ones; return what was written. Raise KubeError."""
+        if plan.preflight is None:
+            return await self._prune(key, bot, keep="")
+        if not plan.look_due:
+            return []
+        run = run_id(bot.metadata.uid, plan.preflight)
+        name = preflight_name(bot.metadata.name, run)
+        if self._store.get(ObjectId(JOB.kind, key.namespace, name)) is not None:
+            return []
+        written = await self._prune(key, bot, keep=name)
+        for kind, manifest in zip((CONFIG_MAP, JOB), preflight(bot, self._config, run), strict=True):
+            try:
+                made = await self._kube.apply_new(kind, manifest)
+            except ConflictError:
+                log.debug("a part of the preflight exists already", kind=kind.kind, name=name)
+                continue
+            self._store.put(kind.kind, made)
+            written.append(f"created {kind.kind} {name}")
+        return written
+
+    # --- what is seen ---------------------------------------------------------------------------------------------
+
+    def _running(self, key: Key) -> bool:
+        deployment = self._store.get(ObjectId(DEPLOYMENT.kind, key.namespace, child_name(key.name)))
+        return deployment is not None and _environment(deployment).get("TRADING_MODE") == Mode.LIVE.value
+
+    def _image_digest(self, key: Key, recorded: TradingBotStatus, image: str) -> str | None:
+        """Return what the newest live pod runs."""
+        if recorded.live is None:
+            return None
+        since = recorded.live.since.isoformat().replace("+00:00", "Z")
+        pods = [
+            pod
+            for pod in self._store.children(key, POD.kind)
+            if is_of(pod, BOT_COMPONENT)
+            and pod["spec"]["image"] == image
+            and str(pod["metadata"].get("creationTimestamp")) >= since
+        ]
+        pods.sort(key=lambda pod: str(pod["metadata"].get("creationTimestamp")))
+        found = [pod["status"]["container"].get("imageID") for pod in pods]
+        return next((str(image_id)[:512] for image_id in reversed(found) if image_id), None)
+
+    def _look(self, key: Key, bot: TradingBot, recorded: TradingBotStatus, image: str) -> JobLook | None:
+        """Return what is seen of the run whose result is awaited; of no other one, whatever its pod says."""
+        known = remembered(recorded.preflight, inputs_of(bot.spec, image))
+        name = preflight_name(bot.metadata.name, run_id(bot.metadata.uid, known))
+        job = self._store.get(ObjectId(JOB.kind, key.namespace, name))
+        if job is None or ownership(job, key.name, bot.metadata.uid) is not Ownership.OURS:
+            return None
+        pod = next((pod for pod in self._store.children(key, POD.kind) if _is_made_by(pod, job)), None)
+        failed = any(
+            c.get("type") == "Failed" and c.get("status") == "True" for c in (job.get("status") or {})["conditions"]
+        )
+        if pod is None:
+            return JobLook(ended=failed)
+        container = pod["status"]["container"]
+        ended = (container.get("state") or {}).get("terminated")
+        if ended is not None:
+            return JobLook(
+                ended=True, message=str(ended.get("message") or ""), image_digest=container.get("imageID") or None
+            )
+        problem = problem_of(pod, key.namespace)
+        return JobLook(
+            ended=failed,
+            problem=problem.reason if problem else None,
+            problem_message=problem.message if problem else "",
+        )
+
+    async def _schedules(self, namespace: str) -> Sequence[Mapping[str, Any]] | None:
+        found: list[Mapping[str, Any]] = []
+        try:
+            async for page in self._kube.list_pages(BACKUP_SCHEDULE, namespace=namespace):
+                found.extend(page)
+        except KubeError as error:
+            log.warning("the BackupSchedules were not read", error=str(error))
+            return None
+        return found
+
+    async def _prune(self, key: Key, bot: TradingBot, *, keep: str) -> list[str]:
+        """Remove the preflights of before. Their pods go with them."""
+        pruned = []
+        for kind in (JOB, CONFIG_MAP):
+            for oid in self._store.child_ids(key, kind.kind):
+                child = self._store.get(oid) if f"-{PREFLIGHT_COMPONENT}-" in oid.name and oid.name != keep else None
+                if child is None or not is_preflight(child):
+                    continue
+                meta = child["metadata"]
+                if ownership(child, key.name, bot.metadata.uid) is not Ownership.OURS:
+                    continue
+                try:
+                    await self._kube.delete(kind, key.namespace, meta["name"], uid=meta["uid"])
+                except (NotFoundError, ConflictError):
+                    log.debug("a preflight was gone before it was pruned", name=meta["name"])
+                self._store.discard(ObjectId(kind.kind, key.namespace, meta["name"]))
+                pruned.append(f"pruned {kind.kind} {meta['name']}")
+        return pruned
+
+
+def part_of(plan: Plan) -> LivePart:
+    """Return what the status says about a plan."""
+    return LivePart(
+        plan.approval, plan.gate_status, plan.preflight, plan.live, plan.reason, plan.message, silent=plan.silent
+    )
+
+
+def is_preflight(child: Mapping[str, Any]) -> bool:
+    """Return whether a child is a part of a preflight."""
+    return bool((child["metadata"].get("labels") or {}).get(COMPONENT_LABEL) == PREFLIGHT_COMPONENT)
+
+
+def _is_made_by(pod: Manifest, job: Manifest) -> bool:
+    """Return whether this Job controls the pod: a pod that only looks like its own says nothing."""
+    owner = controller_of(pod)
+    return owner is not None and owner.get("uid") == job["metadata"]["uid"]
+
+
+def _environment(deployment: Manifest) -> dict[str, str]:
+    containers = deployment.get("spec", {}).get("template", {}).get("spec", {}).get("containers") or []
+    return {
+        variable["name"]: str(variable.get("value"))
+        for container in containers
+        if container.get("name") == "bot"
+        for variable in container.get("env") or []
+    }
