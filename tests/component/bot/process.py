@@ -80,11 +80,11 @@ class BotProcess:
     async def get(self, path: str, **headers: str) -> tuple[int, Any]:
         return await self.ask("GET", path, **headers)
 
-    async def ask(self, method: str, path: str, **headers: str) -> tuple[int, Any]:
+    async def ask(self, method: str, path: str, body: Any = None, /, **headers: str) -> tuple[int, Any]:
         timeout = aiohttp.ClientTimeout(total=5)
         async with (
             aiohttp.ClientSession(timeout=timeout) as session,
-            session.request(method, f"http://127.0.0.1:{self.port}{path}", headers=headers) as response,
+            session.request(method, f"http://127.0.0.1:{self.port}{path}", headers=headers, json=body) as response,
         ):
             text = await response.text()
             return response.status, json.loads(text) if "json" in response.content_type else text

@@ -117,9 +117,11 @@ async def test_the_metrics_have_the_agreed_names(database: str, bots: Callable[.
 PROBLEMS = [
     ("GET", "/nothing", 404, "there is no /nothing"),
     ("DELETE", "/api/v1/status", 405, "DELETE is not possible here, but GET"),
-    ("GET", "/api/v1/trades?limit=0", 400, "from 1 to 1000"),
-    ("GET", "/api/v1/trades?limit=many", 400, "from 1 to 1000"),
-    ("GET", "/api/v1/decisions?before=yesterday", 400, "market_ts"),
+    ("GET", "/api/v1/trades?limit=0", 400, "limit must be greater than or equal to 1"),
+    ("GET", "/api/v1/trades?limit=many", 400, "limit must be a valid integer"),
+    ("GET", "/api/v1/decisions?before=yesterday", 400, "before: String should match"),
+    ("GET", "/api/v1/trades?limits=5", 400, "did you mean limit?"),
+    ("POST", "/api/v1/bot/emergency-stop?close_position=true", 403, "set the environment variable API_KEY"),
     ("POST", "/api/v1/bot/emergency-stop", 403, "set the environment variable API_KEY"),
 ]
 

@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from tradingbot.core.tally import Tally
 from tradingbot.domain.money import ZERO, mul, total
 from tradingbot.domain.orders import OrderState, Role
 from tradingbot.domain.states import State
 from tradingbot.ledger.book import average
 from tradingbot.risk.equity_guard import loss_of
 from tradingbot.risk.latch import Restriction, StopRecord
+from tradingbot.risk.limits import Limits
 
 if TYPE_CHECKING:
     from tradingbot.core.engine import Engine
@@ -74,6 +76,13 @@ class Picture(msgspec.Struct, frozen=True, kw_only=True):
     positions: tuple[PositionPicture, ...]
     orders: tuple[OrderPicture, ...]
     prices: dict[str, Decimal]
+    limits: Limits
+    base_limits: Limits
+    """The limits of the configuration, without what people changed since."""
+    changed_limits: dict[str, str]
+    tally: Tally
+    orders_placed: int
+    """Orders of this fencing epoch."""
 
 
 def take(engine: Engine) -> Picture:
@@ -106,6 +115,11 @@ def take(engine: Engine) -> Picture:
         positions=positions,
         orders=tuple(_order(order) for order in engine.desk.live()),
         prices=prices,
+        limits=engine.config.limits,
+        base_limits=engine.base_limits,
+        changed_limits=dict(state.limits),
+        tally=msgspec.structs.replace(state.tally, open={}),
+        orders_placed=state.intents,
     )
 
 

@@ -81,7 +81,8 @@ class Clearing(msgspec.Struct, frozen=True, kw_only=True):
     latch_id: str
     reason: str
     seen_in: str
-    """`<uid>-<generation>` of the object that carried it."""
+    """`<uid>-<generation>` of the object that carried it; `api` when it came over HTTP."""
+    by: str = "spec.resume"
 
 
 class Batch(msgspec.Struct, kw_only=True):

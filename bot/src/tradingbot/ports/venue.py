@@ -10,7 +10,7 @@ import msgspec
 from tradingbot.domain.events import Fill
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from tradingbot.domain.market import Event, MarketEvent
     from tradingbot.domain.orders import Approved, Intent
@@ -124,6 +124,10 @@ class SimulatedVenue(Venue, Protocol):
 
     def advance(self, ts: int) -> None:
         """Set the market time of the next message."""
+        ...
+
+    def restart(self, balances: Mapping[str, Decimal]) -> None:
+        """Begin anew with these balances; nothing is open and nothing is held."""
         ...
 
     def save(self) -> bytes:

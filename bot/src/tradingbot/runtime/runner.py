@@ -17,6 +17,7 @@ from tradingbot.reconcile import diff, resolve
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
+    from decimal import Decimal
 
     from tradingbot.core.engine import Engine
     from tradingbot.domain.market import Event, MarketEvent
@@ -65,6 +66,7 @@ class Runner:
         self._stepped = False
         self._busy = asyncio.Lock()
         self._decided: dict[str, float] = {}
+        self._waiting: list[asyncio.Future[None]] = []
 
     # -- events ----------------------------------------------------------------------------------------------------
 
@@ -83,6 +85,20 @@ class Runner:
                     self._decided[effect.approved.item.client_id] = self.clock.monotonic()
                 elif isinstance(effect, fx.Alarm):
                     _log.warning(effect.text, code=effect.code, market_ts=effect.ts)
+
+    def ask(self, event: Event) -> tuple[Sequence[fx.Effect], asyncio.Future[None]]:
+        """Step the engine for a person; return what follows, and what is done once it is committed and sent."""
+        effects = self.engine.step(event)
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append(done)
+        self.collect(effects)
+        return effects, done
+
+    def restart(self, capital: Decimal, reason: str) -> asyncio.Future[None]:
+        """Start a simulated account anew, here and at the venue; one commit holds both."""
+        _, done = self.ask(events.ResetAccount(self.engine.state.now, capital, reason))
+        self.venue.restart({self.engine.config.quote: capital})
+        return done
 
     async def on_market(self, event: MarketEvent) -> None:
         """Take a candle or a tick: the venue executes what waited for it, then the engine sees it."""
@@ -112,6 +128,7 @@ class Runner:
             while self._pending or force:
                 force = False
                 effects, self._pending = self._pending, []
+                waiting, self._waiting = self._waiting, []
                 self.wake.clear()
                 await self._commit(self._batch(effects))
                 for effect in effects:
@@ -119,6 +136,9 @@ class Runner:
                 await self._carry_out(effects)
                 if not self._pending:
                     self._show()
+                for done in waiting:
+                    if not done.done():
+                        done.set_result(None)
 
     def _show(self) -> None:
         current = picture.take(self.engine)

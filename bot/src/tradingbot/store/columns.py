@@ -24,7 +24,6 @@ LATCH_ROW = f"{LATCHES}, number, cleared_at, cleared_by, cleared_reason, cleared
 
 LEASE_SECONDS = 15.0
 """How long a lease holds without being renewed."""
-CLEARED_BY = "spec.resume"
 _FOREVER = 2**62
 _NUMBERED = ("decisions", "equity")
 """Tables whose ties are numbers."""

@@ -23,7 +23,7 @@ from tradingbot.ports.store import (
     UnavailableError,
 )
 from tradingbot.store import codec, statements
-from tradingbot.store.columns import CLEARED_BY, LEASE_SECONDS, page
+from tradingbot.store.columns import LEASE_SECONDS, page
 from tradingbot.store.migrate import migrate
 
 if TYPE_CHECKING:
@@ -209,7 +209,7 @@ class PostgresStore:
 
     async def clear_latch(self, clearing: Clearing, epoch: int, after: LatchRow | None = None) -> LatchRow | None:
         """Lift a restriction and write the stop that came after the resume, both or neither."""
-        why = (clearing.latch_id, CLEARED_BY, clearing.reason, clearing.seen_in)
+        why = (clearing.latch_id, clearing.by, clearing.reason, clearing.seen_in)
         async with (
             self._pool_for("CLEAR_LATCH") as pool,
             pool.acquire(timeout=COMMAND_SECONDS) as connection,

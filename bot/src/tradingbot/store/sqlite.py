@@ -30,7 +30,7 @@ from tradingbot.ports.store import (
 )
 from tradingbot.store import codec
 from tradingbot.store import sqlite_statements as sql
-from tradingbot.store.columns import CLEARED_BY, LEASE_SECONDS, page
+from tradingbot.store.columns import LEASE_SECONDS, page
 from tradingbot.store.filelock import FileLock
 from tradingbot.store.migrate import migrate_file
 
@@ -316,7 +316,7 @@ class SqliteStore:
 
     async def clear_latch(self, clearing: Clearing, epoch: int, after: LatchRow | None = None) -> LatchRow | None:
         """Lift a restriction and write the stop that came after the resume, both or neither."""
-        why = (clearing.latch_id, CLEARED_BY, clearing.reason, clearing.seen_in)
+        why = (clearing.latch_id, clearing.by, clearing.reason, clearing.seen_in)
 
         def work(connection: sqlite3.Connection) -> LatchRow | None:
             self._fence(connection, epoch, "lifted")

@@ -13,6 +13,7 @@ from tradingbot import __version__
 from tradingbot.domain.denial import MEANING, DenialCode
 from tradingbot.domain.money import plain
 from tradingbot.domain.states import State
+from tradingbot.risk.limits import CHANGEABLE, Limits
 from tradingbot.runtime import resume
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from tradingbot.config.model import Settings
     from tradingbot.core.picture import Picture
+    from tradingbot.domain.effects import Decision
     from tradingbot.observe.health import Health
     from tradingbot.runtime.control import Control
 
@@ -60,15 +62,20 @@ def _cell(value: Any) -> Any:
     return value
 
 
+def restrictions(control: Control) -> list[dict[str, Any]]:
+    """Write what restricts trading, the most restrictive first."""
+    return [
+        {"source": r.source, "state": r.state.name, "reason": r.reason, "id": r.latch_id or None}
+        for r in control.board.restrictions()
+    ]
+
+
 def status(settings: Settings, control: Control, health: Health) -> dict[str, Any]:
     """Answer /api/v1/status: the contract with the operator. No balances, no key needed."""
     picture = control.picture
     stop, last = control.stop, control.last_stop
     complaint = control.resume.complaint()
-    reasons: list[dict[str, Any]] = [
-        {"source": r.source, "state": r.state.name, "reason": r.reason, "id": r.latch_id or None}
-        for r in control.board.restrictions()
-    ]
+    reasons = restrictions(control)
     if complaint:
         # It restricts nothing: it says why a resume does not lift what is listed above it.
         reasons.append({"source": resume.SOURCE, "state": State.ACTIVE.name, "reason": complaint, "id": None})
@@ -124,21 +131,27 @@ def health_of(settings: Settings, control: Control, health: Health) -> dict[str,
 def account(settings: Settings, control: Control, health: Health) -> dict[str, Any]:
     """Answer /api/v1/bot/status: state and account."""
     answer = status(settings, control, health)
-    answer["strategy"] = {
+    answer["strategy"] = strategy(settings)
+    answer["uptime"] = round(health.uptime, 1)
+    answer["ready"], answer["problem"] = health.ready, health.not_ready
+    answer["database_connected"] = health.database
+    answer["speed"] = plain(settings.simulation.feed.speed)
+    answer["account"] = money(control.picture) if control.picture else None
+    return answer
+
+
+def strategy(settings: Settings) -> dict[str, Any]:
+    """Write what trades."""
+    return {
         "name": settings.strategy.name,
         "symbols": settings.strategy.symbols,
         "timeframe": settings.strategy.timeframe,
         "parameters": {key: str(value) for key, value in settings.strategy.parameters.items()},
     }
-    answer["uptime"] = round(health.uptime, 1)
-    answer["ready"], answer["problem"] = health.ready, health.not_ready
-    answer["database_connected"] = health.database
-    answer["speed"] = plain(settings.simulation.feed.speed)
-    answer["account"] = _money(control.picture) if control.picture else None
-    return answer
 
 
-def _money(picture: Picture) -> dict[str, Any]:
+def money(picture: Picture) -> dict[str, Any]:
+    """Write the account."""
     return {
         "market_time": when(picture.ts),
         "currency": picture.quote,
@@ -156,9 +169,15 @@ def _money(picture: Picture) -> dict[str, Any]:
     }
 
 
+def position_id(symbol: str) -> str:
+    """Return the id of the position in a symbol, as it stands in a path."""
+    return symbol.replace("/", "-")
+
+
 def positions(picture: Picture | None) -> list[dict[str, Any]]:
     """Answer /api/v1/bot/positions."""
-    return [_texts(msgspec.structs.asdict(position)) for position in picture.positions] if picture else []
+    found = picture.positions if picture else ()
+    return [{"id": position_id(one.symbol), **_texts(msgspec.structs.asdict(one))} for one in found]
 
 
 def orders(picture: Picture | None) -> list[dict[str, Any]]:
@@ -175,9 +194,44 @@ def _texts(values: dict[str, Any]) -> dict[str, Any]:
 
 
 def decision(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Write a decision, with the meaning of its code."""
+    """Write a decision of the database, with the meaning of its code."""
     found = row(values)
     found["facts"] = msgspec.json.decode(values["facts"])
-    code = values["code"]
-    found["meaning"] = MEANING[DenialCode(code)] if code in DenialCode.__members__ else ""
+    found["meaning"] = meaning(values["code"])
     return found
+
+
+def decided(made: Decision) -> dict[str, Any]:
+    """Write a decision that was just made, as the database will have it."""
+    found = msgspec.structs.asdict(made)
+    ts = found.pop("ts")
+    found |= {"side": made.side.value, "facts": dict(made.facts), "meaning": meaning(made.code)}
+    return {**found, "market_ts": ts, "decided_at": when(ts)}
+
+
+def meaning(code: str) -> str:
+    """Say a denial code in words."""
+    return MEANING[DenialCode(code)] if code in DenialCode.__members__ else ""
+
+
+def limits(picture: Picture) -> dict[str, Any]:
+    """Write the limits that hold, those of the configuration, and what was changed since."""
+    return limits_of(picture.limits, picture.base_limits, picture.changed_limits, committed=True)
+
+
+def limits_of(effective: Limits, configured: Limits, changes: Mapping[str, str], *, committed: bool) -> dict[str, Any]:
+    """Write limits; `committed` says whether a restart would keep them."""
+    return {
+        "effective": _limits(effective),
+        "configured": _limits(configured),
+        "changed": dict(changes),
+        "committed": committed,
+    }
+
+
+def _limits(found: Limits) -> dict[str, Any]:
+    return {name: _limit(getattr(found, name)) for name in CHANGEABLE}
+
+
+def _limit(value: object) -> object:
+    return plain(value) if isinstance(value, Decimal) else value

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
+from tradingbot.config.model import Mode
+from tradingbot.runtime.commands import Commands
 from tradingbot.web import keys, problems, sse
-from tradingbot.web.routes import bot, health, history
+from tradingbot.web.routes import docs
 
 if TYPE_CHECKING:
     from tradingbot.config.model import Settings
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
 
 STATIC = Path(__file__).resolve().parent / "static"
 BODY_BYTES = 1024 * 1024
-"""A request whose body is larger is refused with 413 before it is read; no endpoint needs any."""
+"""A request whose body is larger is refused with 413 before it is read."""
 IDLE_SECONDS = 30.0
 CLOSE_SECONDS = 2.0
 
@@ -28,9 +30,10 @@ def build(settings: Settings, control: Control, metrics: Metrics) -> web.Applica
     app = web.Application(middlewares=[problems.middleware], client_max_size=BODY_BYTES)
     app[keys.SETTINGS], app[keys.CONTROL], app[keys.METRICS] = settings, control, metrics
     app[keys.HEALTH], app[keys.STORE] = control.health, control.store
-    app.add_routes(health.routes)
-    app.add_routes(bot.routes)
-    app.add_routes(history.routes)
+    app[keys.COMMANDS] = Commands(control, live=settings.mode is Mode.LIVE, alone=not settings.kubernetes.name)
+    for module in docs.MODULES:
+        app.add_routes(module.api.routes)
+    app.add_routes(docs.routes)
     app.router.add_get("/", _home)
     app.router.add_get("/dashboard", _dashboard)
     app.router.add_static("/static/", STATIC, append_version=False)

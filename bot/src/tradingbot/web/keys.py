@@ -8,8 +8,10 @@ from tradingbot.config.model import Settings
 from tradingbot.observe.health import Health
 from tradingbot.observe.metrics import Metrics
 from tradingbot.ports.store import Store
+from tradingbot.runtime.commands import Commands
 from tradingbot.runtime.control import Control
 
+COMMANDS = web.AppKey("commands", Commands)
 CONTROL = web.AppKey("control", Control)
 HEALTH = web.AppKey("health", Health)
 METRICS = web.AppKey("metrics", Metrics)

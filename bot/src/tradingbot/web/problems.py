@@ -10,7 +10,8 @@ import msgspec
 from aiohttp import web
 
 from tradingbot.observe import logs
-from tradingbot.ports.store import StoreError
+from tradingbot.ports.store import FencedError, StoreError
+from tradingbot.runtime.commands import RefusedError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -53,6 +54,12 @@ async def middleware(request: web.Request, handler: Handler) -> web.StreamRespon
         response = await handler(request)
     except Problem as problem:
         response = answer(problem.status, problem.code, problem.detail, correlation_id)
+    except RefusedError as refused:
+        response = answer(409, refused.code, refused.text, correlation_id)
+    except FencedError as error:
+        response = answer(409, "NotTrading", f"another process trades now, ask it: {error}", correlation_id)
+    except web.HTTPRequestEntityTooLarge:
+        response = answer(413, "BodyTooLarge", _too_large(request), correlation_id)
     except web.HTTPRedirection as redirect:
         response = redirect
     except web.HTTPException as error:
@@ -74,12 +81,16 @@ async def middleware(request: web.Request, handler: Handler) -> web.StreamRespon
 def _bounded(request: web.Request) -> None:
     """Refuse a body that is too large by what it says of itself; one that says nothing is never read."""
     if (request.content_length or 0) > request.client_max_size:
-        raise Problem(413, "BodyTooLarge", f"a request's body may have {request.client_max_size} bytes at most")
+        raise Problem(413, "BodyTooLarge", _too_large(request))
+
+
+def _too_large(request: web.Request) -> str:
+    return f"a request's body may have {request.client_max_size} bytes at most"
 
 
 def _hint(error: web.HTTPException, request: web.Request) -> str:
     if error.status == 404:
-        return f"there is no {request.path}; see /api/v1/status, /api/v1/trades, /dashboard"
+        return f"there is no {request.path}; see /api/docs for what there is"
     if error.status == 405:
         return f"{request.method} is not possible here, but {error.headers.get('Allow', 'something else')} is"
     return error.text or error.reason

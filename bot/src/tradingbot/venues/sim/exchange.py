@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from tradingbot.domain import ids
+from tradingbot.domain.errors import BrokenInvariantError
 from tradingbot.domain.events import Closed, End, Fill, Liquidity
 from tradingbot.domain.instrument import MarketType
 from tradingbot.domain.market import Tick
@@ -59,6 +60,12 @@ class SimExchange:
         """Read what `save` wrote."""
         self.state = msgspec.json.decode(state, type=SimState)
         self._bands.clear()
+
+    def restart(self, balances: Mapping[str, Decimal]) -> None:
+        """Begin anew with these balances."""
+        if self.state.orders or any(self.state.positions.values()):
+            raise BrokenInvariantError("the simulated exchange is restarted while something is open")
+        self.state = SimState(now=self.state.now, balances=dict(balances), done=self.state.done)
 
     def advance(self, ts: int) -> None:
         """Set the market time of the next message."""

@@ -1,50 +1,127 @@
-"""State, account, positions; and the emergency stop."""
+"""State, account and positions; pause, start, stop and resume."""
 
 from __future__ import annotations
 
-from aiohttp import web
+from typing import TYPE_CHECKING
 
 from tradingbot.observe import logs
-from tradingbot.web import answers
-from tradingbot.web.auth import require_key
-from tradingbot.web.keys import CONTROL, HEALTH, SETTINGS
+from tradingbot.runtime.commands import PAUSE, way_out
+from tradingbot.web import answers, asks, models
+from tradingbot.web.keys import COMMANDS, CONTROL, HEALTH, SETTINGS
+from tradingbot.web.openapi import Api, Call, Nothing
 from tradingbot.web.problems import Problem
 
-routes = web.RouteTableDef()
+if TYPE_CHECKING:
+    from aiohttp import web
+
+    from tradingbot.config.model import Settings
+    from tradingbot.risk.latch import Restriction
+
+api = Api()
+TAG = "bot"
 _log = logs.get(__name__)
+Plain = Call[Nothing, Nothing]
 
 
-@routes.get("/api/v1/status")
-async def status(request: web.Request) -> web.Response:
-    """Say what the operator wants to know."""
-    app = request.app
+@api.add("GET", "/api/v1/status", TAG, answer=models.Status)
+async def status(call: Plain) -> web.Response:
+    """Say what the operator wants to know. No balances, no key needed."""
+    app = call.app
     return answers.json(answers.status(app[SETTINGS], app[CONTROL], app[HEALTH]))
 
 
-@routes.get("/api/v1/bot/status")
-async def account(request: web.Request) -> web.Response:
+@api.add("GET", "/api/v1/bot/status", TAG, answer=models.BotStatus)
+async def account(call: Plain) -> web.Response:
     """Say how the bot and its account stand."""
-    app = request.app
+    app = call.app
     return answers.json(answers.account(app[SETTINGS], app[CONTROL], app[HEALTH]))
 
 
-@routes.get("/api/v1/bot/positions")
-async def positions(request: web.Request) -> web.Response:
-    """List open positions and orders."""
-    picture = request.app[CONTROL].picture
-    return answers.json({"positions": answers.positions(picture), "orders": answers.orders(picture)})
+@api.add("POST", "/api/v1/bot/stop", TAG, body=asks.Why, answer=models.Paused, key=True)
+async def pause(call: Call[Nothing, asks.Why]) -> web.Response:
+    """Pause: no new positions, entry orders are cancelled, protective stops and exits go on.
+
+    It outlives restarts, and ends with /api/v1/bot/start. In an emergency use /api/v1/bot/emergency-stop.
+    """
+    durable = await call.app[COMMANDS].pause(call.body.reason)
+    control = call.app[CONTROL]
+    found = {"state": control.board.state.name, "reasons": answers.restrictions(control), "durable": durable}
+    return answers.json(found)
 
 
-@routes.post("/api/v1/bot/emergency-stop")
-async def emergency_stop(request: web.Request) -> web.Response:
+@api.add("POST", "/api/v1/bot/start", TAG, body=asks.Start, answer=models.Status, key=True, problems=(409, 503))
+async def start(call: Call[Nothing, asks.Start]) -> web.Response:
+    """Lift the pause of /api/v1/bot/stop.
+
+    An emergency stop, the halt of a limit and the configuration's own pause stay: the answer is then 409, and says how
+    each of them ends.
+    """
+    app = call.app
+    _startable(app[SETTINGS], call.body)
+    left = await app[COMMANDS].start(call.body.reason)
+    _restricted(left, call, "the API's pause is lifted")
+    return answers.json(answers.status(app[SETTINGS], app[CONTROL], app[HEALTH]))
+
+
+def _startable(settings: Settings, wanted: asks.Start) -> None:
+    """Refuse what differs from the configuration: ignoring it would be worse."""
+    foreign = sorted(set(wanted.asset_pairs or ()) - set(settings.strategy.symbols))
+    if foreign:
+        known = ", ".join(settings.strategy.symbols)
+        text = f"{', '.join(foreign)} is not configured: set strategy.symbols (spec.strategy.symbols); now {known}"
+        raise Problem(409, "NotConfigured", text)
+    if wanted.take_profit is not None or wanted.stop_loss is not None:
+        text = "the strategy sets stop-loss and take-profit of each trade: change strategy.parameters instead"
+        raise Problem(409, "NotConfigured", text)
+    simulated = settings.mode.value == "simulation"
+    if wanted.dry_run is not None and wanted.dry_run is not simulated:
+        text = f"this bot is in mode {settings.mode.value}, which only its configuration changes (spec.mode)"
+        raise Problem(409, "NotConfigured", text)
+    if wanted.autonomous is False:
+        text = "to confirm each order yourself, set ORDER_CONFIRMATION_REQUIRED=true; a simulation asks for nothing"
+        raise Problem(409, "NotConfigured", text)
+
+
+def _restricted(
+    left: list[Restriction], call: Call[Nothing, asks.Start] | Call[Nothing, asks.Resume], done: str
+) -> None:
+    """Say what still holds, if anything does."""
+    if not left:
+        return
+    alone = call.app[COMMANDS].alone
+    lines = [f"{held.state.name} by {held.source} ({held.reason}): {way_out(held, alone=alone)}" for held in left]
+    if all(held.source == PAUSE for held in left):
+        raise Problem(503, "StillPaused", "the pause is cleared, and ends when the exchange agrees: look again")
+    raise Problem(409, "StillRestricted", f"{done}, but trading is still restricted: {'; '.join(lines)}")
+
+
+@api.add("POST", "/api/v1/bot/resume", TAG, body=asks.Resume, answer=models.Status, key=True, problems=(409, 503))
+async def resume(call: Call[Nothing, asks.Resume]) -> web.Response:
+    """Lift the emergency stop or halt with exactly this id, for a bot that runs without a TradingBot.
+
+    Under the operator it is lifted by spec.resume alone, where permissions are checked.
+    """
+    app = call.app
+    left = await app[COMMANDS].resume(call.body.stop_id, call.body.reason)
+    _restricted(left, call, f"{call.body.stop_id} is lifted")
+    return answers.json(answers.status(app[SETTINGS], app[CONTROL], app[HEALTH]))
+
+
+@api.add(
+    "POST", "/api/v1/bot/emergency-stop", TAG, query=asks.EmergencyStop, answer=models.Status, status=202, key=True
+)
+async def emergency_stop(call: Call[asks.EmergencyStop, Nothing]) -> web.Response:
     """Stop everything now; the answer says which stop counts, its outcome follows in /api/v1/status."""
-    require_key(request)
-    text = request.query.get("close_positions", "false").lower()
-    if text not in ("true", "false"):
-        raise Problem(400, "BadParameter", f"close_positions is true or false, not {text!r}")
-    control = request.app[CONTROL]
+    control = call.app[CONTROL]
     stop_id = f"api-{int(control.clock.now().timestamp() * 1000)}"
-    reason = request.query.get("reason", "")[:200] or "asked for over the API"
-    row = control.emergency_stop(stop_id, "api", reason, close_positions=text == "true")
+    close = call.query.close_positions
+    row = control.emergency_stop(stop_id, "api", call.query.reason, close_positions=close)
     _log.warning("emergency stop asked for over the API", stop_id=row.stop_id)
-    return answers.json(answers.status(request.app[SETTINGS], control, request.app[HEALTH]), 202)
+    return answers.json(answers.status(call.app[SETTINGS], control, call.app[HEALTH]), 202)
+
+
+@api.add("GET", "/api/v1/bot/positions", TAG, answer=models.Positions)
+async def positions(call: Plain) -> web.Response:
+    """List open positions and orders."""
+    picture = call.app[CONTROL].picture
+    return answers.json({"positions": answers.positions(picture), "orders": answers.orders(picture)})

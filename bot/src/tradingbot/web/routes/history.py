@@ -1,61 +1,71 @@
-"""What happened: trades, decisions, orders, the equity curve. Read from the database."""
+"""What happened: trades, decisions, orders, the equity curve. Read from the database, page by page."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from aiohttp import web
-
-from tradingbot.web import answers
+from tradingbot.ports.store import FILTERS, TIES
+from tradingbot.web import answers, asks, models
 from tradingbot.web.keys import STORE
+from tradingbot.web.openapi import Api, Call, Nothing
 from tradingbot.web.problems import Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
-routes = web.RouteTableDef()
-MOST = 1000
+    from aiohttp import web
 
-
-def _limit(request: web.Request, default: int) -> int:
-    text = request.query.get("limit", str(default))
-    if not (text.isascii() and text.isdigit()) or len(text) > 6 or not 1 <= int(text) <= MOST:
-        raise Problem(400, "BadParameter", f"limit is a number from 1 to {MOST}, not {text!r}")
-    return int(text)
+api = Api()
+TAG = "history"
 
 
-def _before(request: web.Request) -> int | None:
-    text = request.query.get("before")
+async def _page(call: Call[Any, Nothing], table: str, write: Callable[[Mapping[str, Any]], Any]) -> web.Response:
+    asked = call.query
+    before, tie = _cursor(asked.before, table)
+    where = {}
+    for name in FILTERS[table]:
+        value = getattr(asked, name, None)
+        if value is not None:
+            where[name] = str(value).lower() if isinstance(value, bool) else str(value)
+    rows = await call.app[STORE].rows(table, asked.limit, before, tie=tie, where=where)
+    last = None
+    if len(rows) == asked.limit:
+        last = str(rows[-1]["market_ts"])
+        if table != "equity":
+            last += f"~{rows[-1][TIES[table]]}"
+    return answers.json({table: [write(row) for row in rows], "next": last})
+
+
+def _cursor(text: str | None, table: str) -> tuple[int | None, str]:
+    """Read where a page begins: a market time, and the row of that time that was last."""
     if text is None:
-        return None
-    if not (text.isascii() and text.isdigit()) or len(text) > 18:
-        raise Problem(400, "BadParameter", f"before is the market_ts of a row, not {text!r}")
-    return int(text)
+        return None, ""
+    before, _, tie = text.partition("~")
+    numbered = table in ("decisions", "equity")
+    if tie and numbered and not (tie.isdigit() and len(tie) <= 18):
+        raise Problem(400, "BadParameter", f"before is the `next` of a page of {table}, not {text!r}")
+    return int(before), tie
 
 
-async def _rows(request: web.Request, table: str, default: int) -> list[Mapping[str, Any]]:
-    return await request.app[STORE].rows(table, _limit(request, default), _before(request))
-
-
-@routes.get("/api/v1/trades")
-async def trades(request: web.Request) -> web.Response:
+@api.add("GET", "/api/v1/trades", TAG, query=asks.TradePage, answer=models.Trades, problems=(503,))
+async def trades(call: Call[asks.TradePage, Nothing]) -> web.Response:
     """List executions, newest first."""
-    return answers.json({"trades": [answers.row(row) for row in await _rows(request, "trades", 50)]})
+    return await _page(call, "trades", answers.row)
 
 
-@routes.get("/api/v1/orders")
-async def orders(request: web.Request) -> web.Response:
+@api.add("GET", "/api/v1/orders", TAG, query=asks.OrderPage, answer=models.Orders, problems=(503,))
+async def orders(call: Call[asks.OrderPage, Nothing]) -> web.Response:
     """List orders, newest first."""
-    return answers.json({"orders": [answers.row(row) for row in await _rows(request, "orders", 50)]})
+    return await _page(call, "orders", answers.row)
 
 
-@routes.get("/api/v1/decisions")
-async def decisions(request: web.Request) -> web.Response:
-    """List what the strategy proposed and what the risk gate said, newest first."""
-    return answers.json({"decisions": [answers.decision(row) for row in await _rows(request, "decisions", 50)]})
+@api.add("GET", "/api/v1/decisions", TAG, query=asks.DecisionPage, answer=models.Decisions, problems=(503,))
+async def decisions(call: Call[asks.DecisionPage, Nothing]) -> web.Response:
+    """List what was proposed and what the risk gate said, newest first, each denial with its meaning."""
+    return await _page(call, "decisions", answers.decision)
 
 
-@routes.get("/api/v1/equity")
-async def equity(request: web.Request) -> web.Response:
+@api.add("GET", "/api/v1/equity", TAG, query=asks.EquityPage, answer=models.Equity, problems=(503,))
+async def equity(call: Call[asks.EquityPage, Nothing]) -> web.Response:
     """List points of the equity curve, newest first."""
-    return answers.json({"equity": [answers.row(row) for row in await _rows(request, "equity", 500)]})
+    return await _page(call, "equity", answers.row)

@@ -1,0 +1,183 @@
+"""What requests may say. Numbers have bounds, so that none is too long to be exact; percent where the name says so."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from pydantic import Field, StrictBool, StringConstraints, field_validator, model_validator
+
+from tradingbot.risk.limits import OnBreach
+from tradingbot.web.openapi import Ask
+
+Reason = Annotated[str, StringConstraints(max_length=200), Field(description="Why, in your own words; recorded.")]
+Symbol = Annotated[str, StringConstraints(max_length=40), Field(examples=["BTC/USD"])]
+Price = Annotated[Decimal, Field(gt=0, max_digits=24, decimal_places=10, examples=["60000.5"])]
+Fraction = Annotated[Decimal, Field(gt=0, le=1, max_digits=20, decimal_places=18, examples=["0.1"])]
+Percent = Annotated[Decimal, Field(gt=0, le=100, max_digits=20, decimal_places=16, examples=["10"])]
+Breach = Annotated[OnBreach, Field(description="What becomes of positions when a loss limit is reached.")]
+Cursor = Annotated[
+    str,
+    StringConstraints(pattern=r"^[0-9]{1,18}(~[A-Za-z0-9._-]{1,80})?$"),
+    Field(description="`next` of the page before, or a market_ts: older rows follow."),
+]
+Limit = Annotated[int, Field(ge=1, le=1000, description="Rows at most.")]
+
+
+class Side(StrEnum):
+    """Direction."""
+
+    BUY = "buy"
+    SELL = "sell"
+
+
+class Start(Ask):
+    """What may be said when a pause is lifted. What differs from the configuration is refused, not ignored."""
+
+    asset_pairs: Annotated[list[Symbol], Field(max_length=50)] | None = None
+    autonomous: StrictBool | None = None
+    take_profit: Percent | None = None
+    stop_loss: Percent | None = None
+    dry_run: StrictBool | None = None
+    reason: Reason = "asked for over the API"
+
+
+class Why(Ask):
+    """A reason."""
+
+    reason: Reason = "asked for over the API"
+
+
+class Resume(Ask):
+    """Which stop or halt to lift."""
+
+    stop_id: Annotated[str, StringConstraints(min_length=1, max_length=100)]
+    """Its id, from `stop.id` or `reasons[].id` of the status."""
+    reason: Reason = "asked for over the API"
+
+
+class EmergencyStop(Ask):
+    """What becomes of positions."""
+
+    close_positions: Annotated[bool, Field(description="Close all positions at market as well.")] = False
+    reason: Reason = "asked for over the API"
+
+
+class ManualTrade(Ask):
+    """A position of your own. The same limits hold for it as for the strategy's."""
+
+    asset_pair: Symbol
+    action: Annotated[Side, Field(description="`buy` opens a long position, `sell` a short one.")]
+    size: Annotated[
+        Price | None, Field(description="In base currency: taken whole or denied. Without it, what the limits allow.")
+    ] = None
+    price: Annotated[
+        Price | None, Field(description="Worst price. The order executes at once, there or better, or expires.")
+    ] = None
+    stop_loss: Annotated[Price, Field(description="Price at which the position is given up.")]
+    take_profit: Annotated[Price, Field(description="Price at which the profit is taken.")]
+    reason: Reason = "manual trade over the API"
+
+    @field_validator("action", mode="before")
+    @classmethod
+    def _lower(cls, value: object) -> object:
+        words = {"long": "buy", "short": "sell"}
+        return words.get(value.lower(), value.lower()) if isinstance(value, str) else value
+
+
+class DecisionAsk(Ask):
+    """For which symbol; all of them without one."""
+
+    asset_pair: Symbol | None = None
+
+
+class ConfigPatch(Ask):
+    """Limits to change; null takes a change back. Fractions are fractions (0.1 is 10 %), `…_pct` is percent."""
+
+    max_drawdown: Fraction | None = None
+    daily_loss_limit: Fraction | None = None
+    max_position_size: Fraction | None = None
+    risk_per_trade: Fraction | None = None
+    max_open_positions: Annotated[int, Field(ge=1, le=1000)] | None = None
+    min_risk_reward_ratio: Annotated[Decimal, Field(ge=0, le=1000, max_digits=20)] | None = None
+    max_order_value: Price | None = None
+    max_orders_per_minute: Annotated[int, Field(ge=1, le=10_000)] | None = None
+    max_stop_distance: (
+        Annotated[Fraction, Field(description="Largest distance of a stop-loss from the price.")] | None
+    ) = None
+    price_collar: Fraction | None = None
+    on_breach: Breach | None = None
+    stop_loss_pct: Annotated[Percent, Field(description="max_stop_distance in percent.")] | None = None
+    position_size_pct: Annotated[Percent, Field(description="max_position_size in percent.")] | None = None
+    max_concurrent_trades: Annotated[int, Field(ge=1, le=1000, description="max_open_positions.")] | None = None
+    confidence_threshold: Annotated[
+        Fraction, Field(description="Refused: strategies state no confidence. Use min_risk_reward_ratio.")
+    ] | None = None  # fmt: skip
+    reason: Reason = "changed over the API"
+
+    @model_validator(mode="after")
+    def _once(self) -> ConfigPatch:
+        for alias, name in ALIASES.items():
+            if {alias, name} <= self.model_fields_set:
+                raise ValueError(f"{alias} and {name} are the same limit, give one of them")
+        if not self.model_fields_set - {"reason"}:
+            raise ValueError("name at least one limit to change")
+        return self
+
+    def changes(self) -> dict[str, str | None]:
+        """Return what is to change, by our own names, as text."""
+        found: dict[str, str | None] = {}
+        for name in sorted(self.model_fields_set - {"reason"}):
+            value = getattr(self, name)
+            if name.endswith("_pct") and value is not None:
+                value = value / 100
+            found[ALIASES.get(name, name)] = None if value is None else str(value)
+        return found
+
+
+ALIASES = {
+    "stop_loss_pct": "max_stop_distance",
+    "position_size_pct": "max_position_size",
+    "max_concurrent_trades": "max_open_positions",
+}
+"""Names of the trading system that this API follows, and ours."""
+
+
+class Page(Ask):
+    """Which rows, newest first."""
+
+    limit: Limit = 50
+    before: Cursor | None = None
+
+
+class EquityPage(Page):
+    """Which points, newest first."""
+
+    limit: Limit = 500
+
+
+class TradePage(Page):
+    """Which trades."""
+
+    symbol: Symbol | None = None
+    side: Side | None = None
+    role: Annotated[str, StringConstraints(max_length=20)] | None = None
+    strategy: Annotated[str, StringConstraints(max_length=80)] | None = None
+    client_id: Annotated[str, StringConstraints(max_length=80)] | None = None
+
+
+class OrderPage(TradePage):
+    """Which orders."""
+
+    state: Annotated[str, StringConstraints(max_length=20, to_upper=True)] | None = None
+
+
+class DecisionPage(Page):
+    """Which decisions."""
+
+    symbol: Symbol | None = None
+    action: Literal["enter", "exit"] | None = None
+    approved: bool | None = None
+    code: Annotated[str, StringConstraints(max_length=40, to_upper=True)] | None = None
+    strategy: Annotated[str, StringConstraints(max_length=80)] | None = None
