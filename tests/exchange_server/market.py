@@ -15,8 +15,10 @@ if TYPE_CHECKING:
     from .instruments import Instrument
     from .orders import Side
 
+SECOND_MS = 1000
 MINUTE_MS = 60_000
 INTERVALS_MS = {
+    "1s": SECOND_MS,
     "1m": MINUTE_MS,
     "3m": 3 * MINUTE_MS,
     "5m": 5 * MINUTE_MS,
@@ -131,7 +133,7 @@ class Market:
         self.trades.append(trade)
         self.add_candle(
             Candle(
-                trade.ts - trade.ts % MINUTE_MS,
+                trade.ts - trade.ts % SECOND_MS,
                 trade.price,
                 trade.price,
                 trade.price,
@@ -143,7 +145,7 @@ class Market:
         )
 
     def add_candle(self, candle: Candle) -> None:
-        """Merge a candle of a minute, or a part of one, into the history."""
+        """Merge a candle, or a part of one, into the history."""
         known = self.candles.get(candle.open_ts)
         if known is None:
             self.candles[candle.open_ts] = candle

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from tradingbot import account
 from tradingbot.config.model import FeedType, Mode, Resolution, Settings, Trading
 from tradingbot.core.engine import Engine
 from tradingbot.core.snapshot import EngineConfig
@@ -40,12 +41,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from tradingbot.core.snapshot import EngineState
+    from tradingbot.ports.clock import Clock
     from tradingbot.ports.feed import Feed
-    from tradingbot.ports.venue import SimulatedVenue
+    from tradingbot.ports.venue import Venue
     from tradingbot.risk.latch import Board
     from tradingbot.strategy.base import Strategy
 
 SYNTHETIC_STEPS = {"tick": Decimal("0.01"), "lot": Decimal("0.0001"), "min_notional": Decimal(5)}
+REMEMBERED = 60 * MINUTE
+"""So long a finished live order is remembered: a fill that the exchange tells late still finds its order."""
 EXIT_CONFIGURATION = 78
 EXIT_SOFTWARE = 70
 
@@ -127,6 +131,8 @@ def equity_interval(settings: Settings) -> int:
     """Return the market time between points of the equity curve: about two seconds on the wall, a candle at least."""
     length = timeframe(settings.strategy.timeframe)
     speed = settings.simulation.feed.speed
+    if settings.mode is Mode.LIVE or settings.simulation.feed.type is FeedType.LIVE:
+        return length
     if speed == 0:
         return max(length, 15 * MINUTE)
     return max(length, int(2 * speed) * SECOND)
@@ -154,6 +160,8 @@ def engine_config(settings: Settings, epoch: int) -> EngineConfig:
         limits=limits(settings),
         strategy_interval=settings.simulation.strategy_interval_seconds * SECOND,
         equity_interval=equity_interval(settings),
+        targets_rest=settings.mode is Mode.SIMULATION,
+        remembered=REMEMBERED if settings.mode is Mode.LIVE else 0,
     )
 
 
@@ -161,29 +169,48 @@ def strategy_maker(settings: Settings) -> Callable[[], Strategy[Any, Any]]:
     """Check strategy and parameters, and that the market is shown as finely as the strategy looks at it."""
     strategy = settings.strategy
     maker = registry.factory(strategy.name, strategy.parameters)
-    candles = settings.simulation.feed.resolution is Resolution.CANDLES
-    if candles and settings.mode is Mode.SIMULATION and not maker().hears_candles():
-        text = f"strategy {strategy.name} looks at ticks only: set simulation.feed.resolution to Ticks"
-        raise ConfigurationError("InvalidConfiguration", text)
+    simulated = settings.mode is Mode.SIMULATION and settings.simulation.feed.type is not FeedType.LIVE
+    candles = not simulated or settings.simulation.feed.resolution is Resolution.CANDLES
+    if candles and not maker().hears_candles():
+        way = "set simulation.feed.resolution to Ticks" if simulated else "a real market is followed by candles"
+        raise ConfigurationError("InvalidConfiguration", f"strategy {strategy.name} looks at ticks only: {way}")
     return maker
 
 
-def parts(settings: Settings, environment: Mapping[str, str]) -> Parts:
+def approved(settings: Settings) -> None:
+    """Raise unless a live bot may be run: somebody else said yes."""
+    if settings.mode is Mode.LIVE and not settings.approved:
+        text = (
+            "mode: live needs an approval (TRADING_APPROVED=true), which is given by a second person: "
+            "kubectl tradingbot approve, or spec.approval of the TradingBot; until then write mode: simulation"
+        )
+        raise ConfigurationError("NotApproved", text)
+
+
+def link(settings: Settings, clock: Clock) -> account.Link | None:
+    """Make the connection of a bot that talks to an exchange; it imports and asks nothing before it is used."""
+    approved(settings)
+    wanted = settings.mode is Mode.LIVE or settings.simulation.feed.type is FeedType.LIVE
+    return account.Link(settings, clock) if wanted else None
+
+
+def parts(settings: Settings, environment: Mapping[str, str], connection: account.Link | None = None) -> Parts:
     """Check everything that can be checked without starting, and return the makers."""
-    if settings.mode is Mode.LIVE:
-        text = "mode: this version trades in simulation only; write mode: simulation"
-        raise ConfigurationError("InvalidConfiguration", text)
     make_strategy = strategy_maker(settings)
     symbols = frozenset(settings.strategy.symbols)
-    if settings.simulation.feed.type is FeedType.RECORDED:
+    if connection is None and settings.simulation.feed.type is FeedType.RECORDED:
         recordings(settings, symbols)
 
-    def make_engine(epoch: int, market: Feed, board: Board, state: EngineState | None) -> Engine:
-        return Engine(engine_config(settings, epoch), board, market.instruments, make_strategy, state)
+    def make_engine(
+        epoch: int, instruments: Mapping[str, Instrument], board: Board, state: EngineState | None
+    ) -> Engine:
+        return Engine(engine_config(settings, epoch), board, instruments, make_strategy, state)
 
-    def make_venue(market: Feed) -> SimulatedVenue:
+    def make_venue(instruments: Mapping[str, Instrument]) -> Venue:
+        if connection is not None and connection.live:
+            return connection.venue
         quote = split_symbol(settings.strategy.symbols[0])[1]
-        return SimExchange(rules(settings), market.instruments, {quote: settings.simulation.initial_capital})
+        return SimExchange(rules(settings), instruments, {quote: settings.simulation.initial_capital})
 
     pod = settings.kubernetes.pod or environment.get("HOSTNAME") or socket.gethostname()
     return Parts(
@@ -193,6 +220,7 @@ def parts(settings: Settings, environment: Mapping[str, str]) -> Parts:
         symbols=symbols,
         speed=settings.simulation.feed.speed,
         holder=pod if settings.kubernetes.pod else f"{pod}-{os.getpid()}",
+        link=connection,
     )
 
 
@@ -223,7 +251,8 @@ class Application:
         self.metrics = Metrics(strategy, exchange.market_type.value, exchange.name)
         self.store = database(settings)
         self.control = Control(self.store, self.clock, self.health, self.metrics)
-        self.session = Session(parts(settings, environment), self.control)
+        self.link = link(settings, self.clock)
+        self.session = Session(parts(settings, environment, self.link), self.control)
         self.supervisor = Supervisor(self.control)
         self.server = Server(build(settings, self.control, self.metrics), settings.http.host, settings.http.port)
         self.watch = self._watch(environment)
@@ -284,6 +313,8 @@ class Application:
         await self.control.settle(1.0)
         await self.supervisor.stop(1.0)
         await self.server.stop()
+        if self.link is not None:
+            await self.link.close()
         await self.store.close()
         _log.info("ended", uptime=round(self.health.uptime, 1))
 
@@ -295,13 +326,13 @@ def application(settings: Settings, environment: Mapping[str, str]) -> Applicati
 
 def describe(settings: Settings, environment: Mapping[str, str]) -> dict[str, Any]:
     """Check a configuration as `run` would, and say what it amounts to."""
-    found = parts(settings, environment)
+    found = parts(settings, environment, link(settings, WallClock()))
     return {
         "bot": settings.bot.full_name,
         "mode": settings.mode.value,
         "strategy": settings.strategy.name,
         "symbols": sorted(found.symbols),
         "timeframe": settings.strategy.timeframe,
-        "feed": settings.simulation.feed.type.value,
+        "feed": settings.simulation.feed.type.value if settings.mode is Mode.SIMULATION else settings.exchange.name,
         "database": "set" if settings.database.url else "not set (DB_URL)",
     }

@@ -126,6 +126,7 @@ class Driver:
         self.engine = self.robot.engine
         self.wake, self.keeper = asyncio.Event(), SimpleNamespace(epoch=epoch)
         self.agreed = 0
+        self.agreement = SimpleNamespace(accept=False)
 
     def step(self, event: Any) -> None:
         self.robot.step(event)

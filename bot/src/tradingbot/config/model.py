@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, SecretStr, field_validator
 
 from tradingbot.domain.instrument import MarketType, split_symbol
 from tradingbot.domain.market import timeframe
@@ -196,6 +196,14 @@ class SimulationSection(_Section):
     feed: FeedSection = FeedSection()
 
 
+class ApprovalSection(_Section):
+    """Who said that this bot may trade for real, to what exactly, and until when."""
+
+    digest: Annotated[str, Field(max_length=200)] = ""
+    approved_by: Annotated[str, Field(max_length=253)] = ""
+    expires_at: AwareDatetime | None = None
+
+
 class DatabaseSection(_Section):
     """PostgreSQL."""
 
@@ -235,6 +243,7 @@ class Settings(_Section):
     bot: BotSection = BotSection()
     mode: Mode = Mode.SIMULATION
     approved: bool = False
+    approval: ApprovalSection | None = None
     order_confirmation_required: bool = True
     trading: Trading = Trading.ACTIVE
     environment: str = "Development"
@@ -252,9 +261,3 @@ class Settings(_Section):
     kubernetes: KubernetesSection = KubernetesSection()
     config_hash: str = ""
     """sha256 of the configuration file, empty without one."""
-
-    @model_validator(mode="after")
-    def _buildable(self) -> Settings:
-        if self.simulation.feed.type is FeedType.LIVE:
-            raise ValueError("simulation.feed.type: Live is not available in this version; write Recorded or Synthetic")
-        return self

@@ -49,6 +49,13 @@ def orders(mine: Mapping[str, Order], report: VenueReport) -> Findings:
     return Findings(tuple(events), ask, foreign)
 
 
+def balances(book: Book, report: VenueReport) -> dict[str, Decimal]:
+    """Return by asset what the venue has more than the ledger (below zero: less), where they differ."""
+    assets = {asset for account in ("available", "held") for asset in book.balances.get(account, {})}
+    found = {asset: report.balances.get(asset, ZERO) - book.cash(asset) for asset in assets | set(report.balances)}
+    return {asset: amount for asset, amount in sorted(found.items()) if amount}
+
+
 def holdings(book: Book, report: VenueReport) -> list[str]:
     """Return a sentence for each balance and position that differs."""
     differences = []

@@ -19,6 +19,7 @@ from tradingbot.domain import events
 from tradingbot.observe import logs
 from tradingbot.ports.store import Clearing, FencedError, LatchRow, StoreError
 from tradingbot.risk.latch import EMERGENCY
+from tradingbot.runtime.agreement import BALANCES
 
 if TYPE_CHECKING:
     import asyncio
@@ -203,6 +204,7 @@ class Resume:
 
     async def settle(self, runner: Runner) -> None:
         """Agree with the venue, then let go. Runs in the trading loop, so nothing is sent meanwhile."""
+        runner.agreement.accept = any(row.source == BALANCES for row in self._waiting)
         await runner.reconcile()
         self._let_go()
         runner.collect(runner.engine.resume())

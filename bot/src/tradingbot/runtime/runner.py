@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, TypeVar
 from tradingbot.core import picture, snapshot
 from tradingbot.domain import effects as fx
 from tradingbot.domain import events
-from tradingbot.domain.orders import Intent, OrderState, Role
+from tradingbot.domain.errors import BrokenInvariantError
+from tradingbot.domain.market import SECOND
+from tradingbot.domain.orders import Intent, OrderState, OrderType, Role
 from tradingbot.domain.states import State
 from tradingbot.observe import logs
 from tradingbot.ports import venue as answers
 from tradingbot.ports.store import Batch, FencedError, LatchRow, UnavailableError
-from tradingbot.reconcile import diff, resolve
+from tradingbot.runtime.agreement import Agreement
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -21,12 +23,12 @@ if TYPE_CHECKING:
 
     from tradingbot.core.engine import Engine
     from tradingbot.domain.market import Event, MarketEvent
-    from tradingbot.domain.orders import Approved
+    from tradingbot.domain.orders import Approved, Order
     from tradingbot.observe.health import Health
     from tradingbot.observe.metrics import Metrics
     from tradingbot.ports.clock import Clock
     from tradingbot.ports.store import Store
-    from tradingbot.ports.venue import SimulatedVenue
+    from tradingbot.ports.venue import SimulatedVenue, Venue
     from tradingbot.runtime.lease import LeaseKeeper
 
 CHECKPOINT_SECONDS = 1.0
@@ -46,7 +48,7 @@ class Runner:
     def __init__(
         self,
         engine: Engine,
-        venue: SimulatedVenue,
+        venue: Venue,
         store: Store,
         keeper: LeaseKeeper,
         clock: Clock,
@@ -67,6 +69,10 @@ class Runner:
         self._busy = asyncio.Lock()
         self._decided: dict[str, float] = {}
         self._waiting: list[asyncio.Future[None]] = []
+        self.simulated: SimulatedVenue | None = venue if isinstance(venue, answers.SimulatedVenue) else None
+        self.sending: set[str] = set()
+        """Orders that are on their way to the venue right now."""
+        self.agreement = Agreement(self)
 
     # -- events ----------------------------------------------------------------------------------------------------
 
@@ -96,14 +102,45 @@ class Runner:
 
     def restart(self, capital: Decimal, reason: str) -> asyncio.Future[None]:
         """Start a simulated account anew, here and at the venue; one commit holds both."""
+        if self.simulated is None:
+            raise BrokenInvariantError("only a simulated account can be started anew")
         _, done = self.ask(events.ResetAccount(self.engine.state.now, capital, reason))
-        self.venue.restart({self.engine.config.quote: capital})
+        self.simulated.restart({self.engine.config.quote: capital})
         return done
 
+    def order(self, client_id: str) -> Order | None:
+        """Return an order that is remembered."""
+        return self.engine.state.orders.get(client_id)
+
+    def wall(self) -> int:
+        """Return the wall time in microseconds."""
+        return round(self.clock.now().timestamp() * SECOND)
+
+    def now(self) -> int:
+        """Return the market's time: the last event's in a simulation, the wall's where it is real."""
+        now = self.engine.state.now
+        return now if self.simulated is not None else max(now, self.wall())
+
+    def hold(self, source: str, state: State, reason: str) -> None:
+        """Let a source restrict trading, or let go; nothing happens when it says what it said before."""
+        for entry in self.engine.board.restrictions():
+            if entry.source == source:
+                if (entry.state, entry.reason) != (state, reason):
+                    self.step(self._now(events.Hold, source, state, reason))
+                return
+        if state is not State.ACTIVE:
+            self.step(self._now(events.Hold, source, state, reason))
+
+    def _tend(self) -> None:
+        """Press on with what a real venue has not done yet, and let the market's time be the wall's."""
+        if self.simulated is None and self.agreement.met and (effects := self.engine.tend(self.now())):
+            self.collect(effects)
+
     async def on_market(self, event: MarketEvent) -> None:
-        """Take a candle or a tick: the venue executes what waited for it, then the engine sees it."""
+        """Take a candle or a tick: a simulated venue executes what waited for it, then the engine sees it."""
+        self._tend()
         for _ in range(ROUNDS):
-            replies = self.venue.match(event)
+            replies = self.simulated.match(event) if self.simulated is not None else ()
             if not replies:
                 break
             for reply in replies:
@@ -117,6 +154,7 @@ class Runner:
     async def beat(self) -> None:
         """Show that the loop runs, and commit progress when it is time."""
         self.health.beat = self.clock.monotonic()
+        self._tend()
         due = self.clock.monotonic() - self.health.committed >= CHECKPOINT_SECONDS
         await self.flush(force=due and self._stepped)
 
@@ -153,7 +191,7 @@ class Runner:
             market_ts=state.now,
             cursor=dict(self.cursor),
             engine=snapshot.encode(self.engine.save()),
-            venue=self.venue.save(),
+            venue=self.simulated.save() if self.simulated is not None else self.agreement.save(),
             intents=[],
             orders={},
             trades=[],
@@ -216,7 +254,7 @@ class Runner:
             elif isinstance(effect, fx.Cancel):
                 await self._cancel(effect)
             elif isinstance(effect, fx.Query):
-                await self._ask(effect.client_id, effect.symbol)
+                await self.agreement.ask(effect.client_id, effect.symbol)
 
     async def _send(self, approved: Approved[Intent]) -> None:
         """Send an order whose intent is committed, unless that is no longer wanted."""
@@ -231,25 +269,32 @@ class Runner:
         if not self.keeper.valid:
             raise FencedError("the lease was not renewed in time, so nothing is sent")
         self.step(self._now(events.Sent, intent.client_id))
-        self.venue.advance(self.engine.state.now)
+        if self.simulated is not None:
+            self.simulated.advance(self.engine.state.now)
         begun = self.clock.monotonic()
+        self.sending.add(intent.client_id)
         try:
             outcome = await self.venue.submit(approved)
         except Exception as error:  # noqa: BLE001 - whatever happened on the way: the order may have arrived
             outcome = answers.Unknown(f"{type(error).__name__}: {error}")
+        finally:
+            self.sending.discard(intent.client_id)
         done = self.clock.monotonic()
         self.metrics.placement.observe(done - begun)
         self.metrics.latency.observe(done - decided)
         match outcome:
             case answers.Accepted(venue_id=venue_id):
                 self.step(self._now(events.Accepted, intent.client_id, venue_id))
+                if self.simulated is None and intent.type is OrderType.MARKET:
+                    # It does not rest: what became of it is known already.
+                    await self.agreement.ask(intent.client_id, intent.symbol)
             case answers.Refused(code=code, text=text):
                 self.step(self._now(events.Refused, intent.client_id, code, text))
             case answers.Unknown(cause=cause):
                 self.step(self._now(events.Unknown, intent.client_id, cause))
 
     def _now(self, kind: Callable[..., E], *fields: object) -> E:
-        return kind(self.engine.state.now, *fields)
+        return kind(self.now(), *fields)
 
     async def _cancel(self, effect: fx.Cancel) -> None:
         order = self.engine.state.orders.get(effect.client_id)
@@ -260,57 +305,27 @@ class Runner:
         except Exception as error:  # noqa: BLE001 - see _send
             outcome = answers.Unknown(f"{type(error).__name__}: {error}")
         if isinstance(outcome, answers.Accepted):
-            self.step(self._now(events.Closed, effect.client_id, events.End.CANCELED, order.note))
+            if order.live:
+                self.step(self._now(events.Closed, effect.client_id, events.End.CANCELED, order.note))
+                self.agreement.verify(effect.client_id, effect.symbol)
             return
         note = outcome.text if isinstance(outcome, answers.Refused) else outcome.cause
         self.step(self._now(events.CancelFailed, effect.client_id, note))
-        await self._ask(effect.client_id, effect.symbol)
+        await self.agreement.ask(effect.client_id, effect.symbol)
 
     async def cancel_now(self) -> None:
         """Send pending cancels without waiting for a commit: taking orders back needs no database."""
         cancels = [effect for effect in self._pending if isinstance(effect, fx.Cancel)]
         self._pending = [effect for effect in self._pending if not isinstance(effect, fx.Cancel)]
-        for effect in cancels:
-            await self._cancel(effect)
+        # All at once: a real venue takes its time for each, and its budget keeps them in bounds.
+        await asyncio.gather(*(self._cancel(effect) for effect in cancels))
         self.wake.set()
 
     # -- agreeing with the venue -----------------------------------------------------------------------------------
 
-    async def _ask(self, client_id: str, symbol: str) -> None:
-        """Ask what became of an order; only an answer given twice says that it never arrived."""
-        order = self.engine.state.orders.get(client_id)
-        if order is None:
-            return
-        found = await self.venue.look_up(client_id, symbol)
-        if isinstance(found, answers.Absent):
-            found = await self.venue.look_up(client_id, symbol)
-        if isinstance(found, answers.Unavailable):
-            return
-        self.step(resolve.answer(order, found, self.engine.state.now))
-
     async def reconcile(self) -> None:
-        """Agree with the venue on orders, fills, balances and positions; halt on what cannot be explained."""
-        report = await self.venue.report(0)
-        if isinstance(report, answers.Unavailable):
-            self.step(self._now(events.Hold, "reconcile", State.HALTED, f"the venue does not answer: {report.cause}"))
-            return
-        findings = diff.orders(self.engine.state.orders, report)
-        for event in findings.events:
-            self.step(event)
-        for client_id in findings.ask:
-            order = self.engine.state.orders.get(client_id)
-            if order is not None and order.live:
-                await self._ask(client_id, order.intent.symbol)
-        problems = diff.holdings(self.engine.state.book, report)
-        problems += [f"order {client_id} at the venue is not ours" for client_id in findings.foreign]
-        state = State.HALTED if problems else State.ACTIVE
-        self.step(self._now(events.Hold, "reconcile", state, "; ".join(problems)))
-        _log.info(
-            "reconciled with the venue",
-            booked=len(findings.events),
-            asked=len(findings.ask),
-            problems=problems,
-        )
+        """Agree with the venue; halt on what cannot be explained."""
+        await self.agreement.reconcile()
 
     # -- database --------------------------------------------------------------------------------------------------
 

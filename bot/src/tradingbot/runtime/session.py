@@ -17,6 +17,7 @@ from tradingbot.observe import logs
 from tradingbot.ports.store import FencedError, UnavailableError
 from tradingbot.runtime.clock import Pacer
 from tradingbot.runtime.lease import LeaseKeeper
+from tradingbot.runtime.link import Live
 from tradingbot.runtime.runner import Runner
 
 if TYPE_CHECKING:
@@ -25,12 +26,14 @@ if TYPE_CHECKING:
 
     from tradingbot.core.engine import Engine
     from tradingbot.core.snapshot import EngineState
+    from tradingbot.domain.instrument import Instrument
     from tradingbot.domain.market import MarketEvent
     from tradingbot.ports.feed import Feed
     from tradingbot.ports.store import Loaded
-    from tradingbot.ports.venue import SimulatedVenue
+    from tradingbot.ports.venue import Venue
     from tradingbot.risk.latch import Board
     from tradingbot.runtime.control import Control
+    from tradingbot.runtime.link import Link
 
 STANDBY_SECONDS = 2.0
 RETRY = (0.5, 1.0, 2.0, 5.0)
@@ -46,11 +49,13 @@ class Parts:
 
     feed: Callable[[frozenset[str]], Feed]
     """Makes the feed for the configured symbols and those in which a position is held."""
-    engine: Callable[[int, Feed, Board, EngineState | None], Engine]
-    venue: Callable[[Feed], SimulatedVenue]
+    engine: Callable[[int, Mapping[str, Instrument], Board, EngineState | None], Engine]
+    venue: Callable[[Mapping[str, Instrument]], Venue]
     symbols: frozenset[str]
     speed: Decimal
     holder: str
+    link: Link | None = None
+    """Where prices come from an exchange that is really talked to; then `feed` is not used."""
 
 
 class Session:
@@ -62,7 +67,9 @@ class Session:
         self.keeper: LeaseKeeper | None = None
         self._feed: Feed | None = None
         self._feed_symbols: frozenset[str] = frozenset()
+        self._live = Live(parts.link, control) if parts.link is not None else None
         self._stopping = False
+        self._beside: set[asyncio.Task[None]] = set()
         self._ended = asyncio.Event()
 
     async def run(self) -> None:
@@ -101,6 +108,9 @@ class Session:
     async def _standby(self) -> None:
         """Wait for the lease. A bot that waits with a valid configuration and a database that answers is ready."""
         told = False
+        if self._live is not None:
+            # Before the lease: a new pod that the exchange refuses must not take it from the one that trades.
+            await self._live.open(self.parts.symbols, lambda: self._stopping)
         while not self._stopping:
             await self.control.refresh()
             asked = self.clock.monotonic()
@@ -129,12 +139,16 @@ class Session:
         self.health.settled, self.health.problem = False, "loading what was committed"
         keeping = asyncio.create_task(keeper.keep(self._lost, self._back))
         trading = asyncio.create_task(self._load_and_loop(keeper))
+        self._beside = {keeping, trading}
         try:
-            await asyncio.wait({keeping, trading}, return_when=asyncio.FIRST_COMPLETED)
+            while not any(task.done() for task in self._beside):
+                # What is started beside them later is watched as well.
+                await asyncio.wait(self._beside, timeout=IDLE_SECONDS, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            for task in (keeping, trading):
+            beside = tuple(self._beside)
+            for task in beside:
                 task.cancel()
-            results = await asyncio.gather(keeping, trading, return_exceptions=True)
+            results = await asyncio.gather(*beside, return_exceptions=True)
         for result in results:
             if isinstance(result, BaseException) and not isinstance(result, asyncio.CancelledError):
                 raise result
@@ -160,30 +174,49 @@ class Session:
         self.control.runner = runner
         self.health.role = "trading"
         self.control.metrics.role.set(1)
-        if loaded is None:
-            runner.collect(runner.engine.open_account(self._begin()))
-        await runner.reconcile()
+        if runner.simulated is None and self._live is not None:
+            await self._live.agree(runner)
+        else:
+            if loaded is None:
+                runner.collect(runner.engine.open_account(self._begin()))
+            await runner.reconcile()
         runner.collect(runner.engine.resume())
         await runner.flush(force=True)
         self.health.settled, self.health.problem = True, ""
         self.control.resume.consider()
         _log.info("trading", epoch=keeper.epoch, seq=runner.seq, state=self.control.board.state.name)
-        await self._loop(runner)
+        if self._live is not None:
+            self._beside.update(self._live.start(runner))
+            await self._live.follow(runner, lambda: self._stopping, self._idle)
+        else:
+            await self._loop(runner)
 
     async def _build(self, keeper: LeaseKeeper, loaded: Loaded | None) -> Runner:
         state = snapshot.decode(loaded.engine) if loaded is not None else None
         held = frozenset(p.symbol for p in state.book.open_positions()) if state is not None else frozenset()
-        feed = await self._open_feed(self.parts.symbols | held)
-        engine = self.parts.engine(keeper.epoch, feed, self.control.board, state)
-        venue = self.parts.venue(feed)
+        if self._live is not None:
+            instruments = await self._live.instruments(self.parts.symbols | held, lambda: self._stopping)
+        else:
+            instruments = (await self._open_feed(self.parts.symbols | held)).instruments
+        engine = self.parts.engine(keeper.epoch, instruments, self.control.board, state)
+        venue = self.parts.venue(instruments)
+        cursor = dict(loaded.cursor) if loaded is not None else {}
+        runner = self._runner(engine, venue, keeper, loaded, cursor)
         if loaded is not None:
             _check(loaded, engine.state)
-            venue.load(loaded.venue)
-        cursor = dict(loaded.cursor) if loaded is not None else {}
-        for symbol in sorted(set(engine.strategies) - engine.restored):
-            seen = cursor.get(symbol)
-            if seen is not None:
-                engine.warm_up(symbol, feed.history(symbol, seen, engine.strategies[symbol].warmup))
+            (runner.simulated or runner.agreement).load(loaded.venue)
+        if self._live is not None:
+            await self._live.warm_up(runner)
+        elif self._feed is not None:
+            for symbol in sorted(set(engine.strategies) - engine.restored):
+                seen = cursor.get(symbol)
+                if seen is not None:
+                    engine.warm_up(symbol, self._feed.history(symbol, seen, engine.strategies[symbol].warmup))
+        return runner
+
+    def _runner(
+        self, engine: Engine, venue: Venue, keeper: LeaseKeeper, loaded: Loaded | None, cursor: dict[str, int]
+    ) -> Runner:
         return Runner(
             engine,
             venue,

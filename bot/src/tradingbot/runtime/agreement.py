@@ -1,0 +1,339 @@
+"""Agreeing with the venue on orders, fills and balances: at the start, after a silence, and again and again.
+
+What is ours is booked. What differs for a reason that nobody can tell halts, with the sentence that says what differs:
+
+| what is found | what is done |
+| --- | --- |
+| a fill of an order of ours | booked, once, however often and in whatever order it is told |
+| an order of ours whose fate is not known | asked for until the venue says it, never sent again |
+| an open order that is not ours | HALTED until it is gone: two bots, or a person, share the account |
+| more money than the ledger says | a deposit: booked as capital, with an alarm |
+| less money, or one asset for another | HALTED; after a minute latched. A person's resume books it as moved capital |
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from tradingbot.domain import effects as fx
+from tradingbot.domain import events, ids
+from tradingbot.domain.money import ZERO, plain
+from tradingbot.domain.orders import Ask, OrderState
+from tradingbot.domain.states import State
+from tradingbot.observe import logs
+from tradingbot.ports import venue as answers
+from tradingbot.reconcile import diff, resolve
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from decimal import Decimal
+
+    from tradingbot.domain.orders import Order
+    from tradingbot.ports.venue import RealVenue, VenueReport
+    from tradingbot.runtime.runner import Runner
+
+RECONCILE_SECONDS, AGAIN_SECONDS = 30.0, 2.0
+"""Between two reports: while everything agrees, and while it does not."""
+ORDER_SECONDS, DOUBT_SECONDS = 3.0, 1.0
+"""Between two questions for one order: while it rests, and while its fate is not known."""
+SILENCES = 2
+"""So many reports in a row that do not come block entries."""
+LATCH_AFTER = 60.0
+"""Seconds for which a difference may pass by itself, before a person has to look."""
+BALANCES = "balances"
+"""Source of the latch."""
+
+_UNSURE = (OrderState.INTENT, OrderState.SENT, OrderState.UNKNOWN)
+_log = logs.get(__name__)
+
+
+class Cursor(msgspec.Struct):
+    """What is remembered of a real venue, committed with the ledger."""
+
+    since: int = 0
+    """The venue's time in microseconds of the last report that agreed: fills from then on are asked for."""
+
+
+class Agreement:
+    """What a runner and its venue have in common."""
+
+    def __init__(self, runner: Runner) -> None:
+        self.runner = runner
+        self.real: RealVenue | None = runner.venue if isinstance(runner.venue, answers.RealVenue) else None
+        self.cursor = Cursor(runner.wall() if self.real is not None else 0)
+        self.met = False
+        """It agreed at least once since this runner began."""
+        self.settled = False
+        """It agreed when the last report came."""
+        self.accept = False
+        """A person has resumed from a difference of balances: what differs now is capital that was moved."""
+        self._one = asyncio.Lock()
+        self._suspects: dict[str, Decimal] = {}
+        self._since: float | None = None
+        self._silences = 0
+        self._asked: dict[str, float] = {}
+        self._unverified: dict[str, str] = {}
+
+    def save(self) -> bytes:
+        """Write what is remembered of the venue."""
+        return msgspec.json.encode(self.cursor)
+
+    def load(self, saved: bytes) -> None:
+        """Read what `save` wrote."""
+        self.cursor = msgspec.json.decode(saved, type=Cursor)
+
+    # -- one order -------------------------------------------------------------------------------------------------
+
+    async def ask(self, client_id: str, symbol: str) -> None:
+        """Ask what became of an order; only an answer given twice says that it never arrived."""
+        runner = self.runner
+        if runner.order(client_id) is None or client_id in runner.sending:
+            return
+        self._asked[client_id] = runner.clock.monotonic()
+        try:
+            found = await runner.venue.look_up(client_id, symbol)
+            if isinstance(found, answers.Absent) and self.real is None:
+                found = await runner.venue.look_up(client_id, symbol)
+        except Exception as error:  # noqa: BLE001 - whatever a venue raises is no answer
+            found = answers.Unavailable(f"{type(error).__name__}: {error}")
+        if isinstance(found, answers.Unavailable) or client_id in runner.sending:
+            return
+        if isinstance(found, answers.Found) and not await self._fills(client_id, symbol, found):
+            return
+        order = runner.order(client_id)
+        if order is None or not order.live or (isinstance(found, answers.Found) and found.live and _known(order)):
+            return
+        runner.step(resolve.answer(order, found, runner.now()))
+
+    async def _fills(self, client_id: str, symbol: str, found: answers.Found) -> bool:
+        """Book what was executed of an order; return whether all of it is told, so that an end is its end."""
+        order = self.runner.order(client_id)
+        if self.real is None or order is None or found.filled <= order.filled:
+            return True
+        told = await self._told(client_id, symbol)
+        if told is None:
+            return False
+        self.book(told)
+        return True
+
+    async def _told(self, client_id: str, symbol: str) -> tuple[events.Fill, ...] | None:
+        if self.real is None:
+            return None
+        try:
+            told = await self.real.fills_of(client_id, symbol)
+        except Exception as error:  # noqa: BLE001 - see ask
+            told = answers.Unavailable(f"{type(error).__name__}: {error}")
+        return None if isinstance(told, answers.Unavailable) else told
+
+    def book(self, fills: Iterable[events.Fill]) -> bool:
+        """Book fills of ours, each once; return whether one was new."""
+        new = False
+        for fill in fills:
+            order = self.runner.order(fill.client_id)
+            if order is not None and fill.trade_id not in order.trades:
+                self.runner.step(fill)
+                new = True
+        return new
+
+    def verify(self, client_id: str, symbol: str) -> None:
+        """Ask for the fills of an order that has just ended: some may have happened on the way."""
+        if self.real is not None:
+            self._unverified[client_id] = symbol
+
+    # -- all orders ------------------------------------------------------------------------------------------------
+
+    async def orders(self) -> None:
+        """Ask for every order that may have changed, each at its own pace."""
+        for client_id, symbol in list(self._unverified.items()):
+            told = await self._told(client_id, symbol)
+            if told is not None:
+                self.book(told)
+                self._unverified.pop(client_id, None)
+        for order in self.runner.engine.desk.live():
+            if self._due(order):
+                await self.ask(order.intent.client_id, order.intent.symbol)
+        alive = self.runner.engine.state.orders
+        self._asked = {client_id: at for client_id, at in self._asked.items() if client_id in alive}
+
+    def _due(self, order: Order) -> bool:
+        intent = order.intent
+        if order.state is OrderState.INTENT and intent.epoch == self.runner.engine.config.epoch:
+            return False
+        doubt = order.state in _UNSURE or order.ask is Ask.CANCEL
+        last = self._asked.get(intent.client_id)
+        pause = DOUBT_SECONDS if doubt else ORDER_SECONDS
+        return last is None or self.runner.clock.monotonic() - last >= pause
+
+    # -- everything ------------------------------------------------------------------------------------------------
+
+    async def reconcile(self) -> None:
+        """Agree with the venue on orders, fills and balances; halt on what cannot be explained."""
+        async with self._one:
+            before = self._activity()
+            report = await self._report()
+            if isinstance(report, answers.Unavailable):
+                self._silent(report.cause)
+            else:
+                await self._go_by(report, before)
+
+    def _activity(self) -> tuple[int, int]:
+        state = self.runner.engine.state
+        return state.book.last_tx, state.intents
+
+    async def _go_by(self, report: VenueReport, before: tuple[int, int]) -> None:
+        runner = self.runner
+        self._silences = 0
+        if self.real is not None:
+            runner.hold("exchange", State.HALTED if self.real.problem else State.ACTIVE, self.real.problem)
+        findings = diff.orders(runner.engine.state.orders, report)
+        for event in findings.events:
+            if not isinstance(event, events.Fill):
+                runner.step(event)
+        self.book(event for event in findings.events if isinstance(event, events.Fill))
+        for client_id in (*findings.ask, *self._grown(report)):
+            order = runner.order(client_id)
+            if order is not None and order.live and not self._unsent(order):
+                await self.ask(client_id, order.intent.symbol)
+        problems = [f"order {client_id} at the venue is not ours" for client_id in findings.foreign]
+        if self.real is None:
+            problems = [*diff.holdings(runner.engine.state.book, report), *problems]
+            self._conclude(problems, settled=True, report=report)
+        else:
+            self._compare(report, problems, moved=self._activity() != before)
+        _log.info("reconciled with the venue", booked=len(findings.events), asked=len(findings.ask), problems=problems)
+
+    async def _report(self) -> VenueReport | answers.Unavailable:
+        since = self.cursor.since if self.real is not None else 0
+        try:
+            return await self.runner.venue.report(since)
+        except Exception as error:  # noqa: BLE001 - see ask
+            return answers.Unavailable(f"{type(error).__name__}: {error}")
+
+    def _silent(self, cause: str) -> None:
+        self._silences += 1
+        if self.real is None or not self.met or self._silences >= SILENCES:
+            source = "reconcile" if self.real is None else "exchange"
+            self.runner.hold(source, State.HALTED, f"the venue does not answer: {cause}")
+            self.settled = False
+
+    def _grown(self, report: VenueReport) -> list[str]:
+        """Return orders of which more was executed than is booked."""
+        mine = self.runner.engine.state.orders
+        told = [order for order in report.orders if order.client_id in mine]
+        return [order.client_id for order in told if order.filled > mine[order.client_id].filled]
+
+    def _unsent(self, order: Order) -> bool:
+        """Tell whether an order is of this very process, and has not left yet."""
+        return order.state is OrderState.INTENT and order.intent.epoch == self.runner.engine.config.epoch
+
+    # -- money -----------------------------------------------------------------------------------------------------
+
+    def _compare(self, report: VenueReport, problems: list[str], *, moved: bool) -> None:
+        """Compare balances. They were told first, so a fill of the meantime makes them old, and they are asked anew."""
+        runner = self.runner
+        doubts = [o for o in runner.engine.desk.live() if o.state in _UNSURE and not self._unsent(o)]
+        if runner.engine.state.guard is None:
+            self._open(report, problems)
+            return
+        differences = diff.balances(runner.engine.state.book, report)
+        if doubts:
+            names = ", ".join(order.intent.client_id for order in doubts)
+            problems = [*problems, f"the venue has not said yet what became of {names}"]
+        elif differences and (moved or (differences != self._suspects and not self.accept)):
+            # Told once: it may be on its way. Entries wait for the second time only where it never agreed before.
+            self._suspects = differences
+            self.settled = False
+            if not self.met:
+                problems = [*problems, *_sentences(differences)]
+                self._conclude(problems, settled=False, report=report)
+            return
+        if not doubts:
+            self._suspects = differences
+            if differences and (self.accept or all(amount > 0 for amount in differences.values())):
+                self._moved(differences)
+                differences = {}
+            problems = [*problems, *_sentences(differences, self._strangers(report))]
+        self.accept = False
+        self._conclude(problems, settled=not problems, report=report)
+        self._latch(differences)
+
+    def _open(self, report: VenueReport, problems: list[str]) -> None:
+        """Open the account of a bot that never traded, with what is there."""
+        runner = self.runner
+        quote = runner.engine.config.quote
+        if report.balances.get(quote, ZERO) <= 0:
+            problems = [*problems, f"the account holds no {quote}: there is nothing to trade with"]
+        if not problems:
+            runner.collect(runner.engine.open_account(runner.now(), report.balances))
+        self._conclude(problems, settled=not problems, report=report)
+
+    def _moved(self, differences: dict[str, Decimal]) -> None:
+        for asset, amount in sorted(differences.items()):
+            how = "came into" if amount > 0 else "left"
+            note = f"{plain(abs(amount))} {asset} {how} the account, and no order of this bot explains it"
+            self.runner.step(events.CapitalMoved(self.runner.now(), asset, amount, note))
+
+    def _strangers(self, report: VenueReport) -> list[str]:
+        """Return a sentence for each fill since the last agreement that this bot knows nothing of."""
+        mark = f"tb{ids.bot_mark(self.runner.engine.config.bot)}-"
+        found = []
+        for fill in report.fills:
+            if self.runner.order(fill.client_id) is None and fill.ts >= self.cursor.since:
+                whose = "is ours by its id, but not in the ledger" if fill.client_id.startswith(mark) else "is not ours"
+                found.append(f"fill {fill.trade_id} of order {fill.client_id} {whose}")
+        return found
+
+    def _conclude(self, problems: list[str], *, settled: bool, report: VenueReport) -> None:
+        self.settled = settled and not problems
+        if self.settled:
+            self.met, self._since = True, None
+            self._suspects = {}
+            if self.real is not None:
+                self.cursor.since = report.ts
+        self.runner.hold("reconcile", State.HALTED if problems else State.ACTIVE, "; ".join(problems))
+
+    def _latch(self, differences: dict[str, Decimal]) -> None:
+        """Latch a difference that stays: it has a name then, which a person can resume by."""
+        runner = self.runner
+        if not differences:
+            self._since = None
+            return
+        now = runner.clock.monotonic()
+        self._since = now if self._since is None else self._since
+        held = any(entry.source == BALANCES for entry in runner.engine.board.restrictions())
+        if now - self._since < LATCH_AFTER or held:
+            return
+        text = "; ".join(_sentences(differences))
+        text += "; a resume by this id books the difference as capital that was moved"
+        runner.step(events.Hold(runner.now(), BALANCES, State.HALTED, text, latched=True))
+        runner.collect([fx.Latch(BALANCES, State.HALTED, text, runner.now())])
+
+    # -- for ever --------------------------------------------------------------------------------------------------
+
+    async def keep(self) -> None:
+        """Ask for orders and reports until cancelled. What follows from the answers is done by the trading loop."""
+        runner = self.runner
+        next_report = runner.clock.monotonic() + RECONCILE_SECONDS
+        while True:
+            await self.orders()
+            now = runner.clock.monotonic()
+            if now >= next_report or (not self.settled and now >= next_report - RECONCILE_SECONDS + AGAIN_SECONDS):
+                await self.reconcile()
+                next_report = runner.clock.monotonic() + RECONCILE_SECONDS
+            await runner.clock.sleep(DOUBT_SECONDS / 2)
+
+
+def _known(order: Order) -> bool:
+    """Tell whether hearing that it lives is no news."""
+    return order.state in (OrderState.OPEN, OrderState.PARTIAL) and order.ask is Ask.NONE
+
+
+def _sentences(differences: dict[str, Decimal], more: list[str] | None = None) -> list[str]:
+    found = [
+        f"{asset}: the venue has {plain(abs(amount))} {'more' if amount > 0 else 'less'} than the ledger"
+        for asset, amount in sorted(differences.items())
+    ]
+    return [*found, *(more or [])] if found else []

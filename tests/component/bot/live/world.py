@@ -1,0 +1,137 @@
+"""A live bot in its own process, a real PostgreSQL, and the faulty exchange with a market that moves in real time."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, Self
+
+import asyncpg
+from tests.exchange_server import ApiKey, ExchangeServer
+from tests.exchange_server.clock import WallClock
+from tests.exchange_server.market import Candle
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import TracebackType
+
+    from tests.component.bot.process import BotProcess
+
+SYMBOL, MARKET = "BTC/USDT", "BTCUSDT"
+KEY = ApiKey("key-of-a-person-" + "k" * 48, "secret-of-a-person-" + "s" * 45)
+PRICE = Decimal(50_000)
+RISE = Decimal(50_200)
+"""Above the channel of the last candles: the strategy buys."""
+TARGET = Decimal(53_000)
+"""Beyond any target of a position that was opened at `RISE`."""
+FALL = Decimal(49_000)
+"""Below any stop of such a position."""
+STEP_SECONDS = 0.2
+
+CONFIG: dict[str, Any] = {
+    "mode": "live",
+    "strategy": {
+        "name": "breakout",
+        "symbols": [SYMBOL],
+        "timeframe": "1s",
+        "parameters": {"entry_lookback": 5, "exit_lookback": 600, "atr_period": 2, "min_stop": 0.01, "cooldown": 0},
+    },
+    "simulation": {"strategy_interval_seconds": 1},
+}
+
+
+class LiveWorld:
+    """`async with LiveWorld() as world`: the exchange, whose price follows `world.price`."""
+
+    def __init__(self, key: ApiKey = KEY, **server: Any) -> None:
+        self.key = key
+        self.price = PRICE
+        self.moving = True
+        balances = server.pop("balances", {"USDT": 10_000, "BTC": 1})
+        self.server = ExchangeServer(clock=server.pop("clock", WallClock()), keys=[key], balances=balances, **server)
+        self._driver: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        await self.server.start()
+        now = self.server.clock.now_ms()
+        market = self.server.exchange.engine.market(MARKET)
+        for second in range(700, 0, -1):
+            market.add_candle(Candle(now - now % 1000 - second * 1000, PRICE, PRICE, PRICE, PRICE, Decimal(1)))
+        self.server.market.move(MARKET, self.price)
+        self._driver = asyncio.create_task(self._drive())
+        return self
+
+    async def _drive(self) -> None:
+        while True:
+            if self.moving:
+                self.server.market.move(MARKET, self.price)
+            await asyncio.sleep(STEP_SECONDS)
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._driver is not None:
+            self._driver.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._driver
+        await self.server.stop()
+
+    @property
+    def truth(self) -> Any:
+        return self.server.truth
+
+    def settings(self, **changes: Any) -> dict[str, Any]:
+        """What a bot process needs to trade here."""
+        environment = {
+            "TRADING_MODE": "live",
+            "TRADING_APPROVED": "true",
+            "EXCHANGE_API_KEY": self.key.key,
+            "EXCHANGE_API_SECRET": self.key.secret,
+            **changes.pop("environment", {}),
+        }
+        exchange = {"name": "binance", "test_mode": False, "api_url": self.server.url, "rate_limit_per_minute": 6000}
+        exchange |= changes.pop("exchange", {})
+        return {**CONFIG, "exchange": exchange, "environment": environment, **changes}
+
+    def filled(self, side: str) -> list[Any]:
+        """The orders of one side of which something was executed."""
+        return [order for order in self.truth.orders if order.side == side and order.executed > 0]
+
+    def resting(self) -> list[Any]:
+        return list(self.truth.open_orders)
+
+
+async def until(check: Callable[[], Any], what: str, bot: BotProcess, seconds: float = 20.0) -> Any:
+    """Wait until something is true of the exchange."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        found = check()
+        if found:
+            return found
+        if bot.process is not None and bot.process.poll() is not None:
+            raise AssertionError(f"{what}: the bot ended with {bot.process.returncode}: {bot.tail()}")
+        await asyncio.sleep(0.05)
+    raise AssertionError(f"{what}: not so after {seconds} s; {bot.tail()}")
+
+
+async def ledger(url: str) -> dict[str, Decimal]:
+    """What the bot's ledger says that the account owns, by asset."""
+    connection = await asyncpg.connect(url)
+    try:
+        rows = await connection.fetch(
+            "SELECT asset, sum(amount) AS amount FROM live.postings WHERE account IN ('available', 'held') "
+            "GROUP BY asset ORDER BY asset"
+        )
+        return {row["asset"]: row["amount"] for row in rows}
+    finally:
+        await connection.close()
+
+
+async def rows(url: str, query: str) -> list[dict[str, Any]]:
+    connection = await asyncpg.connect(url)
+    try:
+        return [dict(row) for row in await connection.fetch(query)]
+    finally:
+        await connection.close()
