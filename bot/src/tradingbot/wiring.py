@@ -31,6 +31,7 @@ from tradingbot.runtime.selfwatch import SelfWatch, in_pod
 from tradingbot.runtime.session import Parts, Session
 from tradingbot.runtime.supervisor import Supervisor
 from tradingbot.store.postgres import PostgresStore
+from tradingbot.store.sqlite import SqliteStore
 from tradingbot.strategy import registry
 from tradingbot.venues.sim.exchange import SimExchange
 from tradingbot.venues.sim.faults import Fault, Faults
@@ -38,11 +39,12 @@ from tradingbot.venues.sim.rules import SimRules
 from tradingbot.web.app import Server, build
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Coroutine, Mapping
 
     from tradingbot.core.snapshot import EngineState
     from tradingbot.ports.clock import Clock
     from tradingbot.ports.feed import Feed
+    from tradingbot.ports.store import Store
     from tradingbot.ports.venue import Venue
     from tradingbot.risk.latch import Board
     from tradingbot.strategy.base import Strategy
@@ -224,9 +226,16 @@ def parts(settings: Settings, environment: Mapping[str, str], connection: accoun
     )
 
 
-def database(settings: Settings) -> PostgresStore:
+def ledger(settings: Settings) -> Path:
+    """Return the file of a bot that runs without a database server."""
+    return Path(settings.database.path) / f"{settings.mode.value}.db"
+
+
+def database(settings: Settings, clock: Clock) -> Store:
     """Make the store; it connects when it is first used."""
     url = settings.database.url
+    if url is None and settings.database.path:
+        return SqliteStore(ledger(settings), settings.bot.full_name, settings.mode.value, clock)
     if url is None:
         text = "database.url is not set: set the environment variable DB_URL to postgresql://USER:PASSWORD@HOST:PORT/DATABASE"
         raise ConfigurationError("InvalidConfiguration", text)
@@ -249,7 +258,7 @@ class Application:
         self.health = health.new(self.clock)
         strategy, exchange = settings.strategy.name, settings.exchange
         self.metrics = Metrics(strategy, exchange.market_type.value, exchange.name)
-        self.store = database(settings)
+        self.store = database(settings, self.clock)
         self.control = Control(self.store, self.clock, self.health, self.metrics)
         self.link = link(settings, self.clock)
         self.session = Session(parts(settings, environment, self.link), self.control)
@@ -272,8 +281,11 @@ class Application:
         address = in_pod(environment, namespace, section.name, section.uid, section.api_url)
         return SelfWatch(address, self.control, self.clock)
 
-    async def run(self) -> int:
-        """Run until a signal; return the exit code."""
+    async def run(self, beside: Callable[[int], Coroutine[None, None, None]] | None = None) -> int:
+        """Run until a signal; return the exit code.
+
+        `beside` is given the port and runs meanwhile; it only looks, so what becomes of it changes nothing.
+        """
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.stopping.set)
@@ -282,9 +294,12 @@ class Application:
         self.supervisor.start("session", self.session.run())
         if self.watch is not None:
             self.supervisor.start("watch", self.watch.run())
+        looking = None if beside is None else self.control.spawn(beside(port))
         try:
             return await self._until_stopped()
         finally:
+            if looking is not None:
+                looking.cancel()
             await self._stop()
 
     async def _until_stopped(self) -> int:
@@ -334,5 +349,11 @@ def describe(settings: Settings, environment: Mapping[str, str]) -> dict[str, An
         "symbols": sorted(found.symbols),
         "timeframe": settings.strategy.timeframe,
         "feed": settings.simulation.feed.type.value if settings.mode is Mode.SIMULATION else settings.exchange.name,
-        "database": "set" if settings.database.url else "not set (DB_URL)",
+        "database": _database(settings),
     }
+
+
+def _database(settings: Settings) -> str:
+    if settings.database.url is not None:
+        return "set"
+    return str(ledger(settings)) if settings.database.path else "not set (DB_URL)"

@@ -114,7 +114,9 @@ class StoreContract:
         assert first is not None
         await old.commit(batch(1), first.epoch)
         assert await new.acquire("b") is None
+        assert await new.holder() == "a"
         await old.release("a", first.epoch)
+        assert await new.holder() == ""
         second = await new.acquire("b")
         assert second is not None
         assert second.epoch == first.epoch + 1

@@ -140,7 +140,7 @@ exchange: {market_type: Futures}
 """
 PARTIAL_FILLS = """
 strategy: {name: breakout, parameters: {cooldown: 0}}
-simulation: {feed: {type: Synthetic}, latency_milliseconds: 0}
+simulation: {feed: {type: Synthetic}, latency_milliseconds: 0, volume_share: 0.0001}
 """
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tradingbot.cli.alone import Wanted
 from tradingbot.cli.run import run_bot
 from tradingbot.config.load import ENVIRONMENT, load
 from tradingbot.config.model import FeedType, Mode, Trading
@@ -212,7 +213,7 @@ def test_the_reason_goes_to_the_termination_log(
     log = tmp_path / "termination-log"
     monkeypatch.setenv("TERMINATION_LOG", str(log))
     monkeypatch.setenv("DB_URL", "postgresql://u:hidden@h/d")
-    assert run_bot(write(tmp_path, "strategy: {name: brakeout}")) == 78
+    assert run_bot(Wanted(write(tmp_path, "strategy: {name: brakeout}"))) == 78
     written = json.loads(log.read_text())
     assert written["reason"] == "UnknownStrategy"
     assert "Did you mean breakout?" in written["message"]
@@ -223,11 +224,12 @@ def test_the_reason_goes_to_the_termination_log(
 def test_without_a_database_it_says_how_to_set_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, url: str) -> None:
     monkeypatch.setenv("TERMINATION_LOG", str(tmp_path / "log"))
     monkeypatch.delenv("DB_URL", raising=False)
-    assert run_bot(write(tmp_path, FULL)) == 78
+    monkeypatch.setenv("CONFIG_PATH", str(write(tmp_path, FULL)))
+    assert run_bot(Wanted()) == 78
     assert "DB_URL" in json.loads((tmp_path / "log").read_text())["message"]
     monkeypatch.setenv("DB_URL", url)
     monkeypatch.setenv("HTTP_PORT", "0")
-    assert run_bot(write(tmp_path, FULL)) == 78
+    assert run_bot(Wanted()) == 78
     message = json.loads((tmp_path / "log").read_text())["message"]
     assert "postgresql://USER:PASSWORD@HOST:PORT/DATABASE" in message
     assert "hidden" not in message

@@ -40,11 +40,31 @@ def root(
 
 
 @app.command()
-def run(config: ConfigFile = None) -> None:
-    """Trade until SIGTERM or Ctrl-C."""
+def run(
+    config: ConfigFile = None,
+    strategy: Annotated[str | None, typer.Option(help="Name of the strategy; `strategies` lists them.")] = None,
+    symbol: Annotated[list[str] | None, typer.Option(help="Symbol like BTC/USD; may be given more than once.")] = None,
+    speed: Annotated[str | None, typer.Option(help="Market seconds per second; 0 is as fast as it can.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port of the page and the API (8080).")] = None,
+    host: Annotated[str | None, typer.Option(help="Address to listen on; alone, 127.0.0.1: this machine only.")] = None,
+    data_dir: Annotated[
+        Path | None, typer.Option(help="Folder of the ledger, for a bot that runs without a database server.")
+    ] = None,
+) -> None:
+    """Trade until SIGTERM or Ctrl-C. Without any configuration: a simulation on this machine, kept in one folder."""
+    from tradingbot.cli.alone import Wanted
     from tradingbot.cli.run import run_bot
+    from tradingbot.config.load import Option
 
-    raise typer.Exit(run_bot(config))
+    options = [
+        Option("--strategy", ("strategy", "name"), strategy),
+        Option("--symbol", ("strategy", "symbols"), symbol),
+        Option("--speed", ("simulation", "feed", "speed"), speed),
+        Option("--port", ("http", "port"), port),
+        Option("--host", ("http", "host"), host),
+    ]
+    given = [option for option in options if option.value not in (None, [])]
+    raise typer.Exit(run_bot(Wanted(config, data_dir, given)))
 
 
 app.command()(backtest)

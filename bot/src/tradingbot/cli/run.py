@@ -8,6 +8,7 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
+from tradingbot.cli.alone import Wanted, is_alone, run_alone
 from tradingbot.cli.termination import refuse
 from tradingbot.config.load import load
 from tradingbot.domain.errors import ConfigurationError
@@ -20,11 +21,13 @@ if TYPE_CHECKING:
 _log = logs.get(__name__)
 
 
-def run_bot(config: Path | None) -> int:
+def run_bot(wanted: Wanted) -> int:
     """Run until stopped; return the exit code (78: the configuration cannot work)."""
+    if is_alone(os.environ, wanted):
+        return run_alone(wanted)
     logs.configure("INFO", "simulation", "")
     try:
-        settings = load(os.environ, config)
+        settings = load(os.environ, wanted.config, options=wanted.options)
         logs.configure(settings.log_level, settings.mode.value, settings.bot.full_name)
 
         async def body() -> int:

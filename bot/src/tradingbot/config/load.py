@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -15,7 +16,7 @@ from tradingbot.domain.errors import ConfigurationError
 from tradingbot.strategy.params import explain
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
 INVALID = "InvalidConfiguration"
 
@@ -115,13 +116,31 @@ def read_file(path: Path) -> tuple[dict[str, Any], str]:
     return content, hashlib.sha256(data).hexdigest()
 
 
-def load(environment: Mapping[str, str], path: Path | None = None) -> Settings:
-    """Build the settings, or raise a `ConfigurationError` that names the field and says what to write."""
+class Option(NamedTuple):
+    """What was given on the command line."""
+
+    name: str
+    target: tuple[str, ...]
+    value: Any
+
+
+def load(
+    environment: Mapping[str, str],
+    path: Path | None = None,
+    *,
+    defaults: Mapping[str, Any] | None = None,
+    options: Iterable[Option] = (),
+) -> Settings:
+    """Build the settings, or raise a `ConfigurationError` that names the field and says what to write.
+
+    `defaults` are taken where neither the file nor the environment says anything, `options` before everything else.
+    """
     values: dict[str, Any] = {}
     if path is None and environment.get("CONFIG_PATH"):
         path = Path(environment["CONFIG_PATH"])
     if path is not None:
         values, values["config_hash"] = _without_own(*read_file(path))
+    _fill(values, defaults or {})
     sources: dict[str, str] = {}
     for name, target in ENVIRONMENT.items():
         text = environment.get(name)
@@ -131,11 +150,23 @@ def load(environment: Mapping[str, str], path: Path | None = None) -> Settings:
             _put(values, target, _CONVERT.get(name, str)(text))
         except ValueError as error:
             raise ConfigurationError(INVALID, f"{name}: {error}") from None
-        sources[".".join(target)] = name
+        sources[".".join(target)] = f"the environment variable {name}"
+    for option in options:
+        _put(values, option.target, option.value)
+        sources[".".join(option.target)] = f"the option {option.name}"
     try:
         return Settings.model_validate(values)
     except ValidationError as error:
         raise ConfigurationError(INVALID, "; ".join(_lines(error, sources))) from None
+
+
+def _fill(values: dict[str, Any], defaults: Mapping[str, Any]) -> None:
+    """Take over what is not there."""
+    for key, value in defaults.items():
+        if key not in values:
+            values[key] = copy.deepcopy(value)
+        elif isinstance(value, dict) and isinstance(values[key], dict):
+            _fill(values[key], value)
 
 
 def _without_own(content: dict[str, Any], digest: str) -> tuple[dict[str, Any], str]:
@@ -158,7 +189,7 @@ def _lines(error: ValidationError, sources: Mapping[str, str]) -> list[str]:
     for line, item in zip(explain(error, "", _known(error)), error.errors(), strict=True):
         source = sources.get(".".join(str(part) for part in item["loc"]))
         text = line.removeprefix(": ")
-        found.append(f"{text} (from the environment variable {source})" if source else text)
+        found.append(f"{text} (from {source})" if source else text)
     return found
 
 

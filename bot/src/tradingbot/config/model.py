@@ -205,9 +205,11 @@ class ApprovalSection(_Section):
 
 
 class DatabaseSection(_Section):
-    """PostgreSQL."""
+    """PostgreSQL, or a folder for a bot that runs alone."""
 
     url: SecretStr | None = None
+    path: str = ""
+    """Without a URL: the folder of the SQLite ledgers, one file per mode."""
     pool_size: Annotated[int, Field(ge=1, le=100)] = 5
     max_overflow: Annotated[int, Field(ge=0, le=100)] = 10
 

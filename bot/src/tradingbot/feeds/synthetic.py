@@ -23,7 +23,7 @@ BEGIN = 19_723 * DAY
 """2024-01-01: the first day of the synthetic market."""
 START_PRICE = 100.0
 DAILY_VOLATILITY = 0.04
-TICK_VOLUME = 400
+TICK_VOLUME = 400_000
 """Mean volume of a tick in lots."""
 
 

@@ -37,8 +37,9 @@ def _redact(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[
     return event
 
 
-def configure(level: str, trading_mode: str, bot: str) -> None:
-    """Send everything, also what libraries log, to standard output as JSON lines."""
+def configure(level: str, trading_mode: str, bot: str, stream: Any = None) -> None:
+    """Send everything, also what libraries log, to something with `write` (standard output) as JSON lines."""
+    target = stream or sys.stdout
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
@@ -50,12 +51,12 @@ def configure(level: str, trading_mode: str, bot: str) -> None:
     structlog.configure(
         processors=[*shared, structlog.processors.JSONRenderer(default=str)],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level]),
-        logger_factory=structlog.PrintLoggerFactory(sys.stdout),
+        logger_factory=structlog.PrintLoggerFactory(target),
         cache_logger_on_first_use=False,
     )
     structlog.contextvars.clear_contextvars()
     structlog.contextvars.bind_contextvars(trading_mode=trading_mode, bot=bot)
-    handler = logging.StreamHandler(sys.stdout)
+    handler = logging.StreamHandler(target)
     renderer: list[Any] = [
         structlog.stdlib.ProcessorFormatter.remove_processors_meta,
         structlog.processors.JSONRenderer(default=str),

@@ -151,6 +151,10 @@ class Store(Protocol):
         """Give the lease back; does nothing when it is held by another."""
         ...
 
+    async def holder(self) -> str:
+        """Return who holds the lease, empty when nobody does."""
+        ...
+
     async def load(self) -> Loaded | None:
         """Read the last committed state; None for a bot that never traded."""
         ...

@@ -155,6 +155,11 @@ class PostgresStore:
         """Give the lease back; the next holder need not wait for it to expire."""
         await self._fetch("RELEASE", self.bot, holder, epoch)
 
+    async def holder(self) -> str:
+        """Return who holds the lease, empty when nobody does."""
+        rows = await self._fetch("HOLDER", self.bot)
+        return str(rows[0]["holder"]) if rows else ""
+
     # -- state -----------------------------------------------------------------------------------------------------
 
     async def load(self) -> Loaded | None:
@@ -239,7 +244,18 @@ class PostgresStore:
 
 
 def _statements() -> dict[str, str]:
-    names = ("ACQUIRE", "RENEW", "RELEASE", "COMMIT", "ADVANCE", "HEAD", "BALANCES", "LIVE_ORDERS", "HOLDINGS")
+    names = (
+        "ACQUIRE",
+        "RENEW",
+        "RELEASE",
+        "HOLDER",
+        "COMMIT",
+        "ADVANCE",
+        "HEAD",
+        "BALANCES",
+        "LIVE_ORDERS",
+        "HOLDINGS",
+    )
     latches = ("WRITE_LATCH", "UPDATE_LATCH", "CLEAR_LATCH", "LATCHES")
     found = {name: str(getattr(statements, name)) for name in (*names, *latches)}
     return {**found, "PING": "SELECT 1"}

@@ -30,6 +30,8 @@ UPDATE {schema}.lease SET expires_at = clock_timestamp(), holder = ''
 WHERE bot = $1 AND holder = $2 AND epoch = $3
 """
 
+HOLDER = "SELECT holder FROM {schema}.lease WHERE bot = $1 AND expires_at > clock_timestamp()"
+
 _UPSERT_LATCH = """
 ON CONFLICT (bot, source) WHERE cleared_at IS NULL DO UPDATE SET
     close_positions = latches.close_positions OR excluded.close_positions,
