@@ -155,7 +155,7 @@ async def audit(url: str) -> dict[str, int]:
             "AND asset = split_part(p.symbol, '/', 1))",
             "fees are in the ledger": "SELECT count(*) FROM (SELECT bot, sum(fee) AS paid FROM simulation.trades "
             "GROUP BY bot) t WHERE paid <> (SELECT sum(amount) FROM simulation.postings l WHERE l.bot = t.bot "
-            "AND account = 'fees')",
+            "AND account = 'fees' AND cause NOT LIKE 'account closed%')",
             "one candle, one entry": "SELECT count(*) FROM (SELECT 1 FROM simulation.intents i "
             "JOIN simulation.orders o USING (bot, client_id) WHERE i.role = 'entry' AND o.state <> 'NEVER_ARRIVED' "
             "GROUP BY i.bot, i.symbol, i.market_ts HAVING count(*) > 1) x",

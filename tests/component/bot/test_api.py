@@ -90,7 +90,9 @@ async def test_a_manual_trade_is_recorded_sent_protected_and_closed(
         ({"stop_loss": 10_000_000}, 409, "STOP_ON_WRONG_SIDE"),
         ({"size": "900"}, 409, "RISK_PER_TRADE"),
         ({"size": "0.00000001"}, 409, "ORDER_TOO_SMALL"),
-        ({"size": "1" * 30}, 422, "InvalidBody"),
+        ({"size": "1" * 70}, 422, "InvalidBody"),
+        ({"size": 1e300}, 422, "InvalidBody"),
+        ({"size": "0.0123456789012345678901234567890123456789"}, 409, "ORDER_TOO_SMALL"),
         ({"size": "NaN"}, 422, "InvalidBody"),
         ({"size": -1}, 422, "InvalidBody"),
         ({"action": "hold"}, 422, "InvalidBody"),
@@ -191,9 +193,9 @@ async def test_a_tighter_limit_counts_at_once_and_after_a_restart_a_looser_one_u
     code, body = await bot.ask("PATCH", "/api/v1/bot/config", {"max_order_value": None}, **KEY)
     assert (code, body["effective"]["max_order_value"]) == (200, None)
     for wrong, title in (
-        ({}, "InvalidBody"),
+        ({}, "NothingToChange"),
         ({"max_drawdown": 2}, "InvalidBody"),
-        ({"stop_loss_pct": 1, "max_stop_distance": 0.1}, "InvalidBody"),
+        ({"stop_loss_pct": 1, "max_stop_distance": 0.1}, "SameLimitTwice"),
         ({"confidence_threshold": 0.5}, "NotSupported"),
     ):
         assert (await bot.ask("PATCH", "/api/v1/bot/config", wrong, **KEY))[1]["title"] == title

@@ -82,6 +82,16 @@ def test_a_persons_own_size_and_worst_price_go_into_the_order() -> None:
     assert (submit.approved.item.quantity, submit.approved.item.limit_price) == (Decimal("0.25"), Decimal(1001))
 
 
+def test_a_persons_prices_are_moved_to_the_tick_and_never_away_from_it() -> None:
+    robot = bot().show(flat(0, 1000.0))
+    digits = Decimal("0.3") + Decimal("1e-30")
+    robot.step(trade(stop_loss=990 + digits, take_profit=1040 + digits, price=1001 + digits))
+    (submit,) = robot.of(fx.Submit)
+    intent = submit.approved.item
+    assert (intent.stop_loss, intent.take_profit) == (Decimal("990.5"), Decimal("1040.5"))
+    assert intent.limit_price == Decimal(1001)
+
+
 @pytest.mark.parametrize("state", [State.PAUSED, State.HALTED, State.KILLED])
 def test_no_state_but_active_lets_a_person_open_anything(state: State) -> None:
     robot = bot().show(flat(0, 1000.0))

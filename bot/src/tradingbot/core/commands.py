@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from tradingbot.core.engine import Engine
     from tradingbot.core.snapshot import EngineConfig, EngineState
     from tradingbot.domain.effects import Decision
+    from tradingbot.domain.instrument import Instrument
     from tradingbot.risk.limits import Limits
 
 MANUAL = "manual"
@@ -46,12 +47,12 @@ def restrict(config: EngineConfig, state: EngineState) -> EngineConfig:
 def manual_trade(engine: Engine, event: events.ManualTrade) -> None:
     """Judge a person's position as the gate judges a strategy's, record the decision, order it if approved."""
     side = Side(event.side)
-    proposal = Enter(side, event.stop_loss, event.take_profit, event.reason, event.quantity, event.price)
     if event.symbol not in engine.config.symbols or event.symbol not in engine.state.marks:
         code = DenialCode.UNKNOWN_SYMBOL if event.symbol not in engine.config.symbols else DenialCode.DATA_STALE
         engine.decide(_decision(engine, event.symbol, "enter", side, event.reason, Denied(code)))
         return
     before = engine.state.intents
+    proposal = _on_the_tick(event, side, engine.state.instruments[event.symbol])
     view = engine.view(event.symbol, duplicate=False)
     verdict = gate.entry(proposal, view, engine.config.limits, engine.desk.draft(MANUAL))
     if isinstance(verdict, Denied):
@@ -60,12 +61,20 @@ def manual_trade(engine: Engine, event: events.ManualTrade) -> None:
         return
     facts = (
         ("quantity", f"{verdict.item.quantity:f}"),
-        ("stop_loss", f"{event.stop_loss:f}"),
-        ("take_profit", f"{event.take_profit:f}"),
+        ("stop_loss", f"{proposal.stop_loss:f}"),
+        ("take_profit", f"{proposal.take_profit:f}"),
     )
     client_id = verdict.item.client_id
     engine.decide(_decision(engine, event.symbol, "enter", side, event.reason, None, client_id, facts))
     engine.desk.submit(verdict)
+
+
+def _on_the_tick(event: events.ManualTrade, side: Side, instrument: Instrument) -> Enter:
+    """Move a person's prices to the tick: the stop towards the price, the target away from it."""
+    move = instrument.price_up if side is Side.BUY else instrument.price_down
+    back = instrument.price_down if side is Side.BUY else instrument.price_up
+    worst = back(event.price) if event.price is not None else None
+    return Enter(side, move(event.stop_loss), move(event.take_profit), event.reason, event.quantity, worst)
 
 
 def close_position(engine: Engine, event: events.ClosePosition) -> None:

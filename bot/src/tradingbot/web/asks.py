@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from enum import StrEnum
 from typing import Annotated, Literal
 
-from pydantic import Field, StrictBool, StringConstraints, field_validator, model_validator
+from pydantic import Field, StrictBool, StringConstraints, field_validator
 
 from tradingbot.risk.limits import OnBreach
 from tradingbot.web.openapi import Ask
 
 Reason = Annotated[str, StringConstraints(max_length=200), Field(description="Why, in your own words; recorded.")]
 Symbol = Annotated[str, StringConstraints(max_length=40), Field(examples=["BTC/USD"])]
-Price = Annotated[Decimal, Field(gt=0, max_digits=24, decimal_places=10, examples=["60000.5"])]
-Fraction = Annotated[Decimal, Field(gt=0, le=1, max_digits=20, decimal_places=18, examples=["0.1"])]
-Percent = Annotated[Decimal, Field(gt=0, le=100, max_digits=20, decimal_places=16, examples=["10"])]
+Price = Annotated[Decimal, Field(ge=Decimal("1e-10"), le=Decimal("1e13"), max_digits=60, examples=["60000.5"])]
+Fraction = Annotated[Decimal, Field(ge=Decimal("1e-6"), le=1, max_digits=60, examples=["0.1"])]
+Percent = Annotated[Decimal, Field(ge=Decimal("1e-4"), le=100, max_digits=60, examples=["10"])]
 Breach = Annotated[OnBreach, Field(description="What becomes of positions when a loss limit is reached.")]
 Cursor = Annotated[
     str,
@@ -23,6 +23,13 @@ Cursor = Annotated[
     Field(description="`next` of the page before, or a market_ts: older rows follow."),
 ]
 Limit = Annotated[int, Field(ge=1, le=1000, description="Rows at most.")]
+
+
+Numbered = Annotated[
+    str,
+    StringConstraints(pattern=r"^[0-9]{1,18}(~[0-9]{1,18})?$"),
+    Field(description="`next` of the page before, or a market_ts: older rows follow."),
+]
 
 
 class Side(StrEnum):
@@ -100,7 +107,7 @@ class ConfigPatch(Ask):
     max_position_size: Fraction | None = None
     risk_per_trade: Fraction | None = None
     max_open_positions: Annotated[int, Field(ge=1, le=1000)] | None = None
-    min_risk_reward_ratio: Annotated[Decimal, Field(ge=0, le=1000, max_digits=20)] | None = None
+    min_risk_reward_ratio: Annotated[Decimal, Field(ge=0, le=1000, max_digits=60)] | None = None
     max_order_value: Price | None = None
     max_orders_per_minute: Annotated[int, Field(ge=1, le=10_000)] | None = None
     max_stop_distance: (
@@ -116,14 +123,9 @@ class ConfigPatch(Ask):
     ] | None = None  # fmt: skip
     reason: Reason = "changed over the API"
 
-    @model_validator(mode="after")
-    def _once(self) -> ConfigPatch:
-        for alias, name in ALIASES.items():
-            if {alias, name} <= self.model_fields_set:
-                raise ValueError(f"{alias} and {name} are the same limit, give one of them")
-        if not self.model_fields_set - {"reason"}:
-            raise ValueError("name at least one limit to change")
-        return self
+    def twice(self) -> list[tuple[str, str]]:
+        """Return limits that are named by both of their names."""
+        return [(alias, name) for alias, name in ALIASES.items() if {alias, name} <= self.model_fields_set]
 
     def changes(self) -> dict[str, str | None]:
         """Return what is to change, by our own names, as text."""
@@ -132,10 +134,15 @@ class ConfigPatch(Ask):
             value = getattr(self, name)
             if name.endswith("_pct") and value is not None:
                 value = value / 100
+            if isinstance(value, Decimal):
+                # What has more digits than anybody means is cut to the tighter side, so that it stays exact.
+                tighter = ROUND_CEILING if name == "min_risk_reward_ratio" else ROUND_FLOOR
+                value = value.quantize(DIGITS, tighter)
             found[ALIASES.get(name, name)] = None if value is None else str(value)
         return found
 
 
+DIGITS = Decimal("1e-10")
 ALIASES = {
     "stop_loss_pct": "max_stop_distance",
     "position_size_pct": "max_position_size",
@@ -154,6 +161,7 @@ class Page(Ask):
 class EquityPage(Page):
     """Which points, newest first."""
 
+    before: Numbered | None = None
     limit: Limit = 500
 
 
@@ -176,6 +184,7 @@ class OrderPage(TradePage):
 class DecisionPage(Page):
     """Which decisions."""
 
+    before: Numbered | None = None
     symbol: Symbol | None = None
     action: Literal["enter", "exit"] | None = None
     approved: bool | None = None

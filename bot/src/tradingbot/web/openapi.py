@@ -216,7 +216,9 @@ def document(endpoints: Iterable[Endpoint]) -> dict[str, Any]:
             wanted[each.body, "validation"] = None
     refs, definitions = models_json_schema(list(wanted), ref_template=REF)
     paths: dict[str, dict[str, Any]] = {}
+    shared: dict[str, Any] = {}
     for each in listed:
+        shared |= each.query.model_json_schema(ref_template=REF).get("$defs", {})
         paths.setdefault(each.path, {})[each.method.lower()] = _operation(each, refs)
     return {
         "openapi": "3.1.0",
@@ -227,7 +229,7 @@ def document(endpoints: Iterable[Endpoint]) -> dict[str, Any]:
         },
         "paths": paths,
         "components": {
-            "schemas": definitions.get("$defs", {}),
+            "schemas": {**shared, **definitions.get("$defs", {})},
             "securitySchemes": {"key": {"type": "apiKey", "in": "header", "name": "X-API-Key"}},
         },
     }
@@ -261,7 +263,7 @@ def _path_parameters(each: Endpoint) -> list[dict[str, Any]]:
 
 
 def _query_parameters(model: type[BaseModel]) -> list[dict[str, Any]]:
-    schema = model.model_json_schema()
+    schema = model.model_json_schema(ref_template=REF)
     return [
         {
             "name": name,

@@ -8,7 +8,6 @@ from tradingbot.ports.store import FILTERS, TIES
 from tradingbot.web import answers, asks, models
 from tradingbot.web.keys import STORE
 from tradingbot.web.openapi import Api, Call, Nothing
-from tradingbot.web.problems import Problem
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -21,7 +20,7 @@ TAG = "history"
 
 async def _page(call: Call[Any, Nothing], table: str, write: Callable[[Mapping[str, Any]], Any]) -> web.Response:
     asked = call.query
-    before, tie = _cursor(asked.before, table)
+    before, tie = _cursor(asked.before)
     where = {}
     for name in FILTERS[table]:
         value = getattr(asked, name, None)
@@ -36,14 +35,11 @@ async def _page(call: Call[Any, Nothing], table: str, write: Callable[[Mapping[s
     return answers.json({table: [write(row) for row in rows], "next": last})
 
 
-def _cursor(text: str | None, table: str) -> tuple[int | None, str]:
+def _cursor(text: str | None) -> tuple[int | None, str]:
     """Read where a page begins: a market time, and the row of that time that was last."""
     if text is None:
         return None, ""
     before, _, tie = text.partition("~")
-    numbered = table in ("decisions", "equity")
-    if tie and numbered and not (tie.isdigit() and len(tie) <= 18):
-        raise Problem(400, "BadParameter", f"before is the `next` of a page of {table}, not {text!r}")
     return int(before), tie
 
 
