@@ -109,6 +109,11 @@ def test_what_is_granted_is_what_is_used(kubeconfig: Path, namespace: Namespace,
     namespace.edit("TradingBot", "a", {"spec": {"emergencyStop": {"active": True}}})
     namespace.wait_for_condition("Suspended", "True", "EmergencyStopped")
 
+    # Nobody answers at the pod's address: the kill Job takes the bot's place.
+    operator.stop()
+    operator = start_operator(TBO_BOT_POLL_SECONDS="1")
+    eventually(lambda: namespace.list("Job", "tradingbots.dev/bot=a"), "a kill Job", seconds=60)
+
     # A Deployment is not written while something that it needs is blocked, so it gets a bot of its own.
     for bot, taken in (("b", {kind.kind for kind in CHILDREN} - {"Deployment"}), ("c", {"Deployment"})):
         for kind, name in child_names(namespace, bot).items():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from tradingbot_operator.api import names
@@ -62,6 +62,20 @@ def build(bot: TradingBot, mode: Mode, config: BuildConfig, approval: LiveStatus
     return Desired(tuple(complete(bot, child, manifest) for child, manifest in named), config_map)
 
 
+def without_pods(desired: Desired) -> Desired:
+    """Return the same with no pods: the bot is held down until its stop is resumed."""
+    *others, last = desired.manifests
+    return replace(desired, manifests=(*others, _hashed({**last, "spec": {**last["spec"], "replicas": 0}})))
+
+
+def scaled_down(live: Manifest) -> Manifest:
+    """Return a Deployment as it is, with no pods: where the spec cannot be built from, what ran has to stop anyway."""
+    kept = {key: live["metadata"][key] for key in ("name", "namespace", "labels", "ownerReferences", "uid")}
+    spec = {**live["spec"], "replicas": 0}
+    # Without the hash, so that the next spec that can be built from is applied.
+    return {"apiVersion": live["apiVersion"], "kind": live["kind"], "metadata": kept, "spec": spec}
+
+
 def config_map_of(text: str) -> Manifest:
     """Build an immutable ConfigMap with the bot's configuration."""
     return {
@@ -82,5 +96,11 @@ def complete(bot: TradingBot, name: str, manifest: Manifest, component: str = BO
     }
     whole: Manifest = {"apiVersion": manifest["apiVersion"], "kind": manifest["kind"], "metadata": metadata}
     whole |= {key: value for key, value in manifest.items() if key not in {"apiVersion", "kind"}}
-    metadata["annotations"] = {HASH_ANNOTATION: digest(whole)}
-    return whole
+    return _hashed(whole)
+
+
+def _hashed(manifest: Manifest) -> Manifest:
+    """Add the hash of all the rest."""
+    metadata = {key: value for key, value in manifest["metadata"].items() if key != "annotations"}
+    bare = manifest | {"metadata": metadata}
+    return manifest | {"metadata": metadata | {"annotations": {HASH_ANNOTATION: digest(bare)}}}

@@ -7,7 +7,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from tradingbot_contract.stops import is_earlier, stop_id
-from tradingbot_operator.api.v1alpha1.safety import EmergencyStop, EmergencyStopOutcome, EmergencyStopStatus
+from tradingbot_operator.api.v1alpha1.safety import (
+    EmergencyStop,
+    EmergencyStopOutcome,
+    EmergencyStopStatus,
+    LastStop,
+    StoppedOrder,
+    StoppedPosition,
+)
 from tradingbot_operator.api.v1alpha1.tradingbot import requested_stop
 
 if TYPE_CHECKING:
@@ -16,6 +23,7 @@ if TYPE_CHECKING:
     from tradingbot_operator.api.v1alpha1.safety import Resume
 
 MESSAGE_LENGTH: Final = 1024
+ENTRIES: Final = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +61,12 @@ def latch(
         if _is_older(stop, oldest):
             oldest = stop
     outcome = reported.outcome if reported is not None and reported.outcome is not None else oldest.outcome
+    kill = recorded.kill if recorded is not None else None
+    if kill is not None and recorded is not None:
+        # The bot's last word is from before: what counts now is what the kill Job finds.
+        outcome = recorded.outcome
     close = any(stop.close_positions for stop in found)
-    return oldest.model_copy(update={"outcome": outcome, "close_positions": close})
+    return oldest.model_copy(update={"outcome": outcome, "close_positions": close, "kill": kill})
 
 
 def is_lifted(
@@ -71,6 +83,26 @@ def is_lifted(
     return "stop" in said and said["stop"] is None and isinstance(last, Mapping) and last.get("id") == stop.id
 
 
+def last_stop(recorded: LastStop | None, report: Mapping[str, Any] | None) -> LastStop | None:
+    """Return which stop was resumed last, by what is recorded and by the bot's own report."""
+    said = _read_last_stop(report)
+    if recorded is None or said is None:
+        return said or recorded
+    return said if said.resumed_at > recorded.resumed_at else recorded
+
+
+def _read_last_stop(report: Mapping[str, Any] | None) -> LastStop | None:
+    last = (report or {}).get("last_stop")
+    if not isinstance(last, Mapping) or not last.get("id") or not last.get("resumed_at"):
+        return None
+    try:
+        return LastStop(
+            id=_text(last["id"], 128), resumed_at=last["resumed_at"], reason=_text(last.get("reason"), MESSAGE_LENGTH)
+        )
+    except ValueError:
+        return None
+
+
 def read_report(report: dict[str, Any] | None) -> EmergencyStopStatus | None:
     """Read the stop of the bot's own status report; what cannot be read is ignored (the latch itself never is)."""
     stop = (report or {}).get("stop")
@@ -84,19 +116,49 @@ def read_report(report: dict[str, Any] | None) -> EmergencyStopStatus | None:
             source=str(stop.get("source") or "bot")[:64],
             reason=str(stop.get("reason") or "")[:MESSAGE_LENGTH],
             close_positions=stop.get("close_positions") is True,
-            outcome=_outcome(outcome) if isinstance(outcome, dict) else None,
+            outcome=read_outcome(outcome, source="bot") if isinstance(outcome, dict) else None,
         )
     except ValueError:
         return None
 
 
-def _outcome(outcome: dict[str, Any]) -> EmergencyStopOutcome:
+def read_outcome(outcome: Mapping[str, Any], *, source: str) -> EmergencyStopOutcome:
+    """Read what came of a stop, as the bot or the kill Job says it. What cannot be read is left out."""
     cancelled = outcome.get("orders_cancelled")
     return EmergencyStopOutcome(
         state=str(outcome.get("state") or "UNKNOWN")[:64],
         message=str(outcome.get("message") or "")[:MESSAGE_LENGTH],
         orders_cancelled=cancelled if isinstance(cancelled, int) and cancelled >= 0 else None,
+        source=source,
+        orders=tuple(
+            StoppedOrder(
+                client_id=_text(entry.get("client_id"), 128),
+                symbol=_text(entry.get("symbol"), 64),
+                state=_text(entry.get("state"), 32) or "UNKNOWN",
+                reason=_text(entry.get("reason"), 512),
+            )
+            for entry in _entries(outcome.get("orders"), "client_id")
+        ),
+        positions=tuple(
+            StoppedPosition(
+                symbol=_text(entry.get("symbol"), 64),
+                state=_text(entry.get("state"), 32) or "UNKNOWN",
+                requested=_text(entry.get("requested"), 64),
+                residual=_text(entry.get("residual"), 64),
+                reason=_text(entry.get("reason"), 512),
+            )
+            for entry in _entries(outcome.get("positions"), "symbol")
+        ),
     )
+
+
+def _entries(value: Any, key: str) -> list[Mapping[str, Any]]:
+    found = value if isinstance(value, list) else []
+    return [entry for entry in found if isinstance(entry, Mapping) and entry.get(key)][:ENTRIES]
+
+
+def _text(value: Any, length: int) -> str:
+    return "" if value is None else str(value)[:length]
 
 
 def _is_older(stop: EmergencyStopStatus, than: EmergencyStopStatus) -> bool:

@@ -26,9 +26,11 @@ from tradingbot_operator.kube.errors import (
     NotFoundError,
     TerminatingError,
 )
-from tradingbot_operator.policy.stop import SeenStop, is_lifted, latch, read_report
+from tradingbot_operator.policy.kill import is_held_down, is_verified, next_look
+from tradingbot_operator.policy.stop import SeenStop, is_lifted, last_stop, latch, read_report
 from tradingbot_operator.reconcile.children import Blocked, Children, ensure_all, retryable
 from tradingbot_operator.reconcile.live import LiveTrading, part_of
+from tradingbot_operator.reconcile.stopping import Stopping
 from tradingbot_operator.runtime.controller import Result, RetryError
 from tradingbot_operator.runtime.keys import Key, ObjectId
 from tradingbot_operator.runtime.workqueue import Priority
@@ -120,11 +122,12 @@ class TradingBotReconciler:
         self._on_ready = on_ready
         self._live = LiveTrading(kube, store, config)
         self._seen: dict[Key, SeenStop] = {}
+        self._stopping = Stopping(kube, store, now=now)
         self._owed: set[Key] = set()
         """Bots whose last pass wrote children and left the report to the next."""
 
     def note(self, obj: Mapping[str, Any]) -> bool:
-        """Look at a version of an object as it comes by; return whether it asks for a stop that is not latched yet.
+        """Look at a version of an object as it comes by; return whether it asks for more than what is latched.
 
         A stop that is reverted a moment later may be gone from the store when the pass runs: it counts all the same.
         """
@@ -132,11 +135,13 @@ class TradingBotReconciler:
         meta = obj["metadata"]
         key = Key(meta["namespace"], meta["name"])
         latched = (obj.get("status") or {}).get("emergencyStop")
-        if stop is None or latched:
+        if stop is None or (latched and (latched.get("closePositions") or not stop.close_positions)):
             return False
         known = self._seen.get(key)
         if known is None or known.uid != meta["uid"]:
             self._seen[key] = SeenStop(meta["uid"], meta.get("generation", 0), stop)
+        elif stop.close_positions and not known.stop.close_positions:
+            self._seen[key] = replace(known, stop=stop)
         return True
 
     async def reconcile(self, key: Key) -> Result:
@@ -151,9 +156,9 @@ class TradingBotReconciler:
             return Result()
         self.note(obj)
         scope = await self._open(key, obj)
-        if (scope.recorded.emergency_stop is None and key in self._seen) or scope.goes_live:
-            # Before anything else: from here on no revert of the spec takes the stop away, and it is known what was
-            # approved before it runs.
+        if key in self._seen or scope.goes_live or self._kill_is_due(scope):
+            # Before anything else: from here on no revert of the spec takes the stop away and no restart the kill, and
+            # it is known what was approved before it runs.
             await self._report(scope)
         trouble = await self._write(scope)
         if isinstance(trouble, TerminatingError):
@@ -193,12 +198,17 @@ class TradingBotReconciler:
 
     async def _write(self, scope: Scope) -> KubeError | None:
         """Write children and prune; return the error after which the server must be asked again later."""
-        if scope.desired is None:
-            return None
         children = Children(self._kube, self._store)
+        held_down = self._held_down(scope)
         try:
+            if held_down is not None:
+                children.written += await self._stopping.carry_out(scope.key, scope.uid, held_down, scope.desired)
+            if scope.desired is None:
+                return None
+            if held_down is not None:
+                scope.desired = self._stopping.hold_down(scope.key, scope.desired)
             scope.blocked = await ensure_all(children, scope.key, scope.uid, scope.desired.manifests)
-            if not scope.blocked:
+            if not scope.blocked and held_down is None:
                 deployment = self._deployment(scope)
                 await children.prune(scope.key, scope.uid, scope.desired.config_map, deployment)
             if scope.bot is not None and scope.plan is not None:
@@ -210,6 +220,18 @@ class TradingBotReconciler:
             if children.written:
                 log.info("children written", children=children.written)
         return None
+
+    def _held_down(self, scope: Scope) -> EmergencyStopStatus | None:
+        """Return the stop because of which the bot has no pods, if there is one."""
+        stop, resume = scope.recorded.emergency_stop, scope.bot.spec.resume if scope.bot else None
+        asked = requested_stop(scope.obj) is not None
+        return stop if is_held_down(stop, resume, self._now(), asked=asked) else None
+
+    def _kill_is_due(self, scope: Scope) -> bool:
+        stop = scope.recorded.emergency_stop
+        if stop is None:
+            return False
+        return self._stopping.advance(scope.key, stop, self._observe(scope)).kill != stop.kill
 
     def _deployment(self, scope: Scope) -> dict[str, Any] | None:
         return self._store.get(ObjectId(DEPLOYMENT.kind, scope.key.namespace, child_name(scope.key.name)))
@@ -232,13 +254,17 @@ class TradingBotReconciler:
         bot, plan = scope.bot, scope.plan
         if stop is not None and is_lifted(stop, bot.spec.resume if bot else None, scope.obj, observed.report.body):
             self._seen.pop(scope.key, None)
+            self._stopping.forget(scope.key)
             stop = None
+        if stop is not None:
+            stop = self._stopping.advance(scope.key, stop, observed)
         common = Subject(
             name=scope.key.name,
             namespace=scope.key.namespace,
             generation=scope.obj["metadata"].get("generation", 0),
             recorded=scope.recorded,
             stop=stop,
+            last_stop=last_stop(scope.recorded.last_stop, observed.report.body),
         )
         if bot is None or plan is None or scope.desired is None:
             return common
@@ -293,12 +319,15 @@ class TradingBotReconciler:
 
     def _follow(self, scope: Scope) -> None:
         """Poll the ready pod of this bot; often while it has not confirmed a stop."""
-        pods = [pod for pod in self._pods(scope.key) if is_ready(pod) and pod["status"]["podIP"]]
-        current = [p for p in pods if scope.desired and p["spec"]["configMap"] == scope.desired.config_map]
-        chosen = next(iter(current or pods), None)
         recorded = scope.recorded.emergency_stop
         stopping = recorded is not None or scope.key in self._seen
-        confirmed = read_report(self._bots.report(scope.key).body) is not None
+        # A stopped bot is asked even when it is not ready: it may still have orders at the exchange.
+        pods = [pod for pod in self._pods(scope.key) if pod["status"]["podIP"] and (is_ready(pod) or stopping)]
+        pods = [pod for pod in pods if "deletionTimestamp" not in pod["metadata"]]
+        config_map = scope.desired.config_map if scope.desired else ""
+        chosen = max(pods, key=lambda pod: (is_ready(pod), pod["spec"]["configMap"] == config_map), default=None)
+        reported = read_report(self._bots.report(scope.key).body)
+        confirmed = reported is not None and is_verified(reported)
         resume = scope.bot.spec.resume if scope.bot else None
         resuming = recorded is not None and resume is not None and resume.stop_id == recorded.id
         leaving = scope.plan is not None and scope.plan.reason is Reason.LEAVING_LIVE
@@ -316,6 +345,9 @@ class TradingBotReconciler:
 
     def _result(self, scope: Scope) -> Result:
         waits = [blocked.retry_after for blocked in scope.blocked]
+        look = next_look(scope.recorded.emergency_stop)
+        if look is not None:
+            waits.append(look)
         if None in waits:
             raise RetryError(scope.blocked[0].obstacle.message)
         if scope.plan is not None and scope.plan.wait is not None:
@@ -324,6 +356,7 @@ class TradingBotReconciler:
 
     def _forget(self, key: Key) -> None:
         self._seen.pop(key, None)
+        self._stopping.forget(key)
         self._owed.discard(key)
         self._bots.forget(key)
         self._on_ready(key, None)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from tradingbot_operator.api.conditions import ConditionType, Reason
-from tradingbot_operator.api.v1alpha1.safety import BotRole, BotState, EmergencyStopStatus, Mode, TradingState
+from tradingbot_operator.api.v1alpha1.safety import BotRole, BotState, EmergencyStopStatus, LastStop, Mode, TradingState
 from tradingbot_operator.status.conditions import Verdict, no, record, unknown, yes
 from tradingbot_operator.status.live import LivePart
 from tradingbot_operator.status.pods import Problem, is_ready, problem_of
@@ -36,6 +36,8 @@ class Subject:
     recorded: TradingBotStatus
     trading: TradingState = TradingState.ACTIVE
     stop: EmergencyStopStatus | None = None
+    last_stop: LastStop | None = None
+    """The stop that was resumed last, as the bot says."""
     mode: Mode | None = None
     held_back: Reason | None = None
     held_back_message: str = ""
@@ -79,6 +81,7 @@ def derive(subject: Subject, observed: Observed, obstacle: Obstacle | None, now:
             "gates": live.gates or None,
             "preflight": live.preflight,
             "live": live.live,
+            "last_stop": subject.last_stop or old.last_stop,
             "url": f"http://tradingbot-{subject.name}.{subject.namespace}.svc:8080",
         }
     )
@@ -235,7 +238,14 @@ def _suspended(subject: Subject, observed: Observed, state: BotState | None) -> 
 
 def _stop_message(stop: EmergencyStopStatus) -> str:
     outcome = f" Outcome: {stop.outcome.state}." if stop.outcome is not None else ""
-    return f"Emergency stop {stop.id} is latched.{outcome} Reverting the spec does not end it; only its id does."
+    killed = ""
+    if stop.kill is not None:
+        killed = (
+            f" The bot did not answer; the kill Job {stop.kill.job} {'has ended' if stop.kill.finished else 'runs'}."
+        )
+    return (
+        f"Emergency stop {stop.id} is latched.{outcome}{killed} Reverting the spec does not end it; only its id does."
+    )
 
 
 def _role(body: dict[str, Any]) -> BotRole | None:

@@ -6,7 +6,7 @@ from typing import Annotated
 from pydantic import Field
 
 from tradingbot_contract.states import BotState
-from tradingbot_operator.api.markers import Text
+from tradingbot_operator.api.markers import Text, list_type
 from tradingbot_operator.api.model import ApiModel, StatusModel, Timestamp
 
 __all__ = [
@@ -19,8 +19,12 @@ __all__ = [
     "EmergencyStopOutcome",
     "EmergencyStopStatus",
     "Explanation",
+    "KillStatus",
+    "LastStop",
     "Mode",
     "Resume",
+    "StoppedOrder",
+    "StoppedPosition",
     "TradingState",
     "UserName",
 ]
@@ -115,6 +119,34 @@ class Approval(ApiModel):
     """What was looked at."""
 
 
+class StoppedOrder(StatusModel):
+    """What became of one order."""
+
+    client_id: Annotated[str, Text(128, min_length=1)]
+    """The order's id, as the bot gave it."""
+    symbol: Annotated[str, Text(64)] = ""
+    """What it would have traded."""
+    state: Annotated[str, Text(32)]
+    """CANCELLED, FILLED (it was executed before it could be taken back), GONE or UNKNOWN, as the exchange said."""
+    reason: Annotated[str, Text(512)] = ""
+    """Why it is not cancelled."""
+
+
+class StoppedPosition(StatusModel):
+    """What became of one position that was to be closed."""
+
+    symbol: Annotated[str, Text(64, min_length=1)]
+    """What is held."""
+    state: Annotated[str, Text(32)]
+    """FLAT, FLAT_WITH_DUST, RESIDUAL or UNKNOWN."""
+    requested: Annotated[str, Text(64)] = ""
+    """Quantity that was to be closed, as a decimal number."""
+    residual: Annotated[str, Text(64)] = ""
+    """Quantity that is left, as a decimal number."""
+    reason: Annotated[str, Text(512)] = ""
+    """Why something is left."""
+
+
 class EmergencyStopOutcome(StatusModel):
     """What the exchange confirmed about a stop."""
 
@@ -125,6 +157,25 @@ class EmergencyStopOutcome(StatusModel):
     """The same in a sentence, with what is left to do."""
     orders_cancelled: Annotated[int, Field(ge=0)] | None = None
     """Number of orders that the exchange confirmed as cancelled."""
+    source: Annotated[str, Text(32)] = "bot"
+    """Who saw to it: the bot, or the kill Job where the bot could not be reached."""
+    orders: Annotated[tuple[StoppedOrder, ...], Field(max_length=50), list_type("atomic")] = ()
+    """Each order by itself, the first fifty."""
+    positions: Annotated[tuple[StoppedPosition, ...], Field(max_length=50), list_type("atomic")] = ()
+    """Each position by itself, the first fifty."""
+
+
+class KillStatus(StatusModel):
+    """The kill Job of a stop: it cancels at the exchange in the place of a bot that does not answer."""
+
+    job: Annotated[str, Text(63, min_length=1)]
+    """Name of the Job, the same for the same stop."""
+    since: Timestamp
+    """When it was decided. From then on the bot's Deployment has no pods until the stop is resumed."""
+    reason: Annotated[str, Text(512)] = ""
+    """Why the bot was not waited for."""
+    finished: bool = False
+    """Whether the Job has ended; its result is in outcome."""
 
 
 class EmergencyStopStatus(StatusModel):
@@ -135,13 +186,30 @@ class EmergencyStopStatus(StatusModel):
     since: Timestamp
     """When the stop was first seen."""
     source: Annotated[str, Text(64)] = "spec"
-    """Who asked for it: spec (this object), api (the bot's own API), or another latch that the bot found."""
+    """Who asked for it: spec (this object), namespace (its annotation tradingbots.dev/emergency-stop), deletion, api
+    (the bot's own API), or another latch that the bot found."""
     reason: Annotated[str, Text(1024)] = ""
     """Why, as given with the stop."""
     close_positions: bool = False
     """Whether open positions were to be closed too."""
     outcome: EmergencyStopOutcome | None = None
     """What has come of it so far, as the bot or the exchange reported."""
+    kill: KillStatus | None = None
+    """The kill Job, once the bot did not answer."""
+    standing: bool = False
+    """Whether something beside this object still asks for the stop (the namespace's annotation). The bot cannot be
+    resumed before that is gone."""
+
+
+class LastStop(StatusModel):
+    """The stop that was resumed last."""
+
+    id: Annotated[str, Text(128, min_length=1)]
+    """Its id. An approval of live trading names it, so that every stop asks for a fresh approval."""
+    resumed_at: Timestamp
+    """When the bot lifted it."""
+    reason: Annotated[str, Text(1024)] = ""
+    """Why it was safe to trade again, as given with the resume."""
 
 
 class ApprovalStatus(StatusModel):

@@ -28,6 +28,7 @@ from tradingbot_operator.api.v1alpha1.safety import (
     DeletionPolicy,
     EmergencyStop,
     EmergencyStopStatus,
+    LastStop,
     Mode,
     Resume,
     TradingState,
@@ -184,6 +185,8 @@ class TradingBotStatus(StatusModel):
     """Version of the bot that runs."""
     emergency_stop: EmergencyStopStatus | None = None
     """The emergency stop that is latched, with its id and its outcome."""
+    last_stop: LastStop | None = None
+    """The emergency stop that was resumed last."""
     approval: ApprovalStatus | None = None
     """What an approval of live trading must name, and whether one does."""
     gates: Annotated[tuple[GateStatus, ...], Field(max_length=16), list_map("name")] | None = None

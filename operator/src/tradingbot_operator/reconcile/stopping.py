@@ -1,0 +1,117 @@
+"""What the operator itself does about a latched stop: watch whether the bot answers, and stand in for it if not.
+
+The decisions are in `policy.kill`, and durable in the status before they are carried out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+from tradingbot_operator.desired.killjob import kill_job
+from tradingbot_operator.desired.kinds import DEPLOYMENT, JOB, POD
+from tradingbot_operator.desired.naming import KILL_COMPONENT, child_name
+from tradingbot_operator.desired.ownership import Ownership, controller_of, ownership
+from tradingbot_operator.desired.tradingbot import Desired, scaled_down, without_pods
+from tradingbot_operator.kube.errors import ConflictError
+from tradingbot_operator.policy import kill
+from tradingbot_operator.runtime.keys import Key, ObjectId
+from tradingbot_operator.status.pods import is_of, is_ready
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tradingbot_operator.api.v1alpha1.safety import EmergencyStopStatus
+    from tradingbot_operator.kube.api import KubeApi, Manifest
+    from tradingbot_operator.runtime.store import Store
+    from tradingbot_operator.status.observation import Observed
+
+log = structlog.get_logger(__name__)
+
+
+class Stopping:
+    """Kill Jobs of all bots. In memory is only since when a bot has been silent; a restart counts anew."""
+
+    def __init__(self, kube: KubeApi, store: Store, *, now: Callable[[], datetime]) -> None:
+        self._kube = kube
+        self._store = store
+        self._now = now
+        self._silent: dict[Key, datetime] = {}
+
+    def advance(self, key: Key, stop: EmergencyStopStatus, observed: Observed) -> EmergencyStopStatus:
+        """Return the stop with what the kill Job found, and with the decision for one where it is time."""
+        stop = kill.take_in(stop, self._job(key, stop), self._job_pods(key, stop))
+        sight = self._sight(key, observed)
+        known = stop.kill
+        if known is not None and known.job == kill.job_of(key.name, stop):
+            return stop
+        reason = known.reason if known is not None else kill.why_kill(stop, sight, self._now())
+        return stop if reason is None else kill.begin(key.name, stop, reason, self._now())
+
+    def forget(self, key: Key) -> None:
+        """Forget a bot that is gone, or whose stop is over."""
+        self._silent.pop(key, None)
+
+    def hold_down(self, key: Key, desired: Desired) -> Desired:
+        """Return the children with a Deployment that has no pods."""
+        log.debug("the bot is held down", bot=str(key))
+        return without_pods(desired)
+
+    async def carry_out(self, key: Key, uid: str, stop: EmergencyStopStatus, desired: Desired | None) -> list[str]:
+        """Take the pods away and have the kill Job there; return what was written. Raises KubeError."""
+        written = []
+        live = self._deployment(key, uid)
+        if live is not None and live["spec"].get("replicas") != 0:
+            self._store.put(DEPLOYMENT.kind, await self._kube.apply(DEPLOYMENT, scaled_down(live), force=True))
+            written.append(f"no pods in Deployment {live['metadata']['name']}")
+        template = self._template(live, desired)
+        if template is None or not kill.needs_job(stop) or stop.kill is None or self._job(key, stop) is not None:
+            return written
+        job = kill_job(key.name, key.namespace, uid, stop, stop.kill.job, template)
+        try:
+            self._store.put(JOB.kind, await self._kube.apply_new(JOB, job))
+        except ConflictError:
+            log.info("the kill Job is there already", job=stop.kill.job)
+            return written
+        log.error("the bot does not answer: a kill Job stops it", job=stop.kill.job, reason=stop.kill.reason)
+        return [*written, f"created Job {stop.kill.job}"]
+
+    def _sight(self, key: Key, observed: Observed) -> kill.Sight:
+        pods = [pod for pod in observed.pods if "deletionTimestamp" not in pod["metadata"]]
+        made = max((str(pod["metadata"].get("creationTimestamp") or "") for pod in pods), default="")
+        if not pods and observed.deployment is not None:
+            made = str(observed.deployment["metadata"].get("creationTimestamp") or "")
+        sight = kill.Sight(
+            failures=observed.report.failures,
+            followed=any(pod["status"].get("podIP") for pod in pods),
+            polled=observed.polled,
+            running=any(is_ready(pod) for pod in pods),
+            starting_since=datetime.fromisoformat(made) if made else None,
+        )
+        if not sight.nobody:
+            self._silent.pop(key, None)
+            return sight
+        return replace(sight, silent_since=self._silent.setdefault(key, self._now()))
+
+    def _deployment(self, key: Key, uid: str) -> Manifest | None:
+        found = self._store.get(ObjectId(DEPLOYMENT.kind, key.namespace, child_name(key.name)))
+        return found if found is not None and ownership(found, key.name, uid) is Ownership.OURS else None
+
+    @staticmethod
+    def _template(live: Manifest | None, desired: Desired | None) -> Manifest | None:
+        whole = live or (desired.manifests[-1] if desired is not None else None)
+        template: Manifest | None = whole["spec"]["template"] if whole is not None else None
+        return template
+
+    def _job(self, key: Key, stop: EmergencyStopStatus) -> dict[str, Any] | None:
+        return self._store.get(ObjectId(JOB.kind, key.namespace, stop.kill.job)) if stop.kill is not None else None
+
+    def _job_pods(self, key: Key, stop: EmergencyStopStatus) -> list[dict[str, Any]]:
+        if stop.kill is None:
+            return []
+        pods = [pod for pod in self._store.children(key, POD.kind) if is_of(pod, KILL_COMPONENT)]
+        mine = [pod for pod in pods if (controller_of(pod) or {}).get("name") == stop.kill.job]
+        return sorted(mine, key=lambda pod: str(pod["metadata"].get("creationTimestamp")))

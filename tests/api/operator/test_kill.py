@@ -1,0 +1,104 @@
+"""The kill Job on a real API server, with an operator that is killed at any moment."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from tests.api.operator.harness import Namespace, eventually
+
+if TYPE_CHECKING:
+    from tests.api.operator.conftest import StartOperator
+
+pytestmark = pytest.mark.api
+POLLS = {"TBO_BOT_POLL_SECONDS": "1", "TBO_BOT_POLL_TIMEOUT_SECONDS": "1"}
+MOMENTS = (0.0, 0.02, 0.1, 0.4, 1.0, 2.0, 3.0)
+"""Seconds from the stop to the death of the operator: before it is latched, while it is polled, while it is killed."""
+
+
+def is_killed(namespace: Namespace, bot: str) -> dict[str, Any] | None:
+    """Return the kill Job, once it is there and the Deployment has no pods."""
+    jobs = namespace.list("Job", f"tradingbots.dev/bot={bot}")
+    assert len(jobs) <= 1, "one stop, one Job"
+    deployment = namespace.get("Deployment", f"tradingbot-{bot}")
+    held_down = deployment is not None and deployment["spec"]["replicas"] == 0
+    return jobs[0] if jobs and held_down else None
+
+
+def test_a_bot_that_does_not_answer_is_killed_once_whenever_the_operator_dies(
+    namespace: Namespace, start_operator: StartOperator
+) -> None:
+    operator = start_operator(**POLLS)
+    bots = [f"b{number}" for number in range(len(MOMENTS))]
+    for bot in bots:
+        namespace.bot(bot)
+        namespace.wait_for_children(bot)
+        namespace.kubelet(namespace.pod(bot), ready=True)
+    for bot, moment in zip(bots, MOMENTS, strict=True):
+        namespace.edit("TradingBot", bot, {"spec": {"emergencyStop": {"active": True}}})
+        time.sleep(moment)
+        operator.kill()
+        operator = start_operator(**POLLS)
+    for bot in bots:
+        job = eventually(lambda bot=bot: is_killed(namespace, bot), f"{bot} is killed", seconds=60)  # type: ignore[misc]
+        stop = namespace.status(bot)["emergencyStop"]
+        assert stop["kill"]["job"] == job["metadata"]["name"]
+        assert stop["id"] in job["spec"]["template"]["spec"]["containers"][0]["command"]
+    operator.idle()
+    before = operator.writes()
+    operator.kill()
+    again = start_operator(**POLLS)
+    again.idle()
+    assert again.writes() == {}, f"a restart over killed bots writes nothing; the one before wrote {before}"
+
+
+def test_what_the_job_says_is_in_the_status_and_the_bot_comes_back_only_with_its_resume(
+    namespace: Namespace, start_operator: StartOperator
+) -> None:
+    start_operator(**POLLS)
+    namespace.bot()
+    namespace.wait_for_children()
+    namespace.kubelet(namespace.pod(), ready=True)
+    namespace.edit("TradingBot", "a", {"spec": {"emergencyStop": {"active": True}}})
+    job = eventually(lambda: is_killed(namespace, "a"), "the bot is killed", seconds=60)
+    stop = namespace.status()["emergencyStop"]["id"]
+    pod = eventually(
+        lambda: next(iter(namespace.list("Pod", f"batch.kubernetes.io/job-name={job['metadata']['name']}")), None),
+        "a pod of the kill Job",
+    )
+    said = f'{{"kind": "kill", "stop_id": "{stop}", "state": "CANCELLED", "orders_cancelled": 3, "message": "gone"}}'
+    namespace.edit(
+        "Pod",
+        pod["metadata"]["name"],
+        {
+            "status": {
+                "phase": "Succeeded",
+                "containerStatuses": [
+                    {
+                        "name": "bot",
+                        "ready": False,
+                        "restartCount": 0,
+                        "image": "bot",
+                        "imageID": "",
+                        "state": {"terminated": {"exitCode": 0, "message": said}},
+                    }
+                ],
+            }
+        },
+        "status",
+    )
+    outcome = eventually(lambda: namespace.status()["emergencyStop"].get("outcome"), "the outcome")
+    assert (outcome["state"], outcome["ordersCancelled"], outcome["source"]) == ("CANCELLED", 3, "kill")
+    eventually(lambda: namespace.status()["emergencyStop"]["kill"].get("finished"), "the Job has ended")
+    namespace.edit("TradingBot", "a", {"spec": {"emergencyStop": {"active": False}, "logLevel": "DEBUG"}})
+    time.sleep(1)
+    assert is_killed(namespace, "a"), "neither a reverted spec nor a new configuration brings the pod back"
+    namespace.edit("TradingBot", "a", {"spec": {"resume": {"stopId": stop, "reason": "checked"}}})
+
+    def is_back() -> bool:
+        deployment = namespace.get("Deployment", "tradingbot-a")
+        return deployment is not None and deployment["spec"]["replicas"] == 1
+
+    eventually(is_back, "the pod may come back: it is the bot that lifts the latch")
+    assert namespace.status()["emergencyStop"]["id"] == stop
