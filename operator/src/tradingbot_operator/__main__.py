@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 
 import structlog
+import uvloop
 
 from tradingbot_operator import settings as settings_module
 from tradingbot_operator.runtime import logs
@@ -24,7 +24,7 @@ def main() -> int:
     from tradingbot_operator import wiring
 
     try:
-        asyncio.run(wiring.run(settings))
+        uvloop.run(wiring.run(settings))
     except wiring.FatalError as error:
         log.critical("failed", error=str(error))
         return 1

@@ -1,7 +1,8 @@
-"""Puts the parts together, and is the only part that knows kopf: informer and process shell, nothing more.
+"""Puts the parts together, and is the only part that knows kopf: informer of TradingBots and process shell.
 
 kopf's handlers store and enqueue. There is no timer, daemon, index, finalizer or annotation of its, so objects can be
-deleted while the operator is down, and nothing of kopf's state is in the cluster.
+deleted while the operator is down, and nothing of kopf's state is in the cluster. What belongs to the TradingBots is
+watched by `reconcile.watch`: kopf's work for each of so many events was half of the operator's.
 """
 
 from __future__ import annotations
@@ -19,8 +20,9 @@ from tradingbot_operator.desired.kinds import TRADING_BOT
 from tradingbot_operator.desired.ownership import bot_of
 from tradingbot_operator.kube.client import KubeClient
 from tradingbot_operator.kube.errors import KubeError, NotFoundError
-from tradingbot_operator.reconcile.audit import WATCHED, Audit, selector_of
+from tradingbot_operator.reconcile.audit import FOLLOWED, WATCHED, Audit
 from tradingbot_operator.reconcile.tradingbot import TradingBotReconciler
+from tradingbot_operator.reconcile.watch import Watch
 from tradingbot_operator.runtime.bots import BotPoller
 from tradingbot_operator.runtime.controller import Controller
 from tradingbot_operator.runtime.health import Health, health_app, heartbeat, metrics_app, serve
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
 
     from aiohttp import web
 
+    from tradingbot_operator.desired.kinds import Kind
     from tradingbot_operator.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -81,9 +84,9 @@ class Operator:
             self.store.project(kind, project)
         self._tasks: list[asyncio.Task[None]] = []
         self._runners: list[web.AppRunner] = []
-        self._relisted: set[str] = set()
         self._relist = asyncio.Event()
         self._watching = False
+        self._watches: list[Watch] = []
         self._ready: dict[Key, str] = {}
         self.kube: KubeClient | None = None
         self.controller: Controller | None = None
@@ -131,6 +134,11 @@ class Operator:
             "tradingbot", self.queue, reconciler, self.metrics, workers=settings.workers, on_crash=self.die
         )
         self.controller.start()
+        for kind in FOLLOWED:
+            for namespace in audit.namespaces:
+                watch = Watch(self.kube, audit, self.heard, kind, namespace)
+                self._watches.append(watch)
+                self._spawn(f"watch of {kind.plural} in {namespace or 'all namespaces'}", watch.run())
         self._spawn("heartbeat", heartbeat(self.health, lambda text: self.die(FatalError(f"no progress: {text}"))))
         self._spawn("audit", self._audit(audit))
         if poller.enabled:
@@ -152,14 +160,16 @@ class Operator:
             await runner.cleanup()
 
     def seen(self, kind: str, event: str | None, obj: Mapping[str, Any]) -> None:
+        """Take an event of kopf's watches in; it has none for an object of a LIST that kopf made anew."""
+        if event is None and self._watching:
+            self._relist.set()
+        self.heard(kind, event, obj)
+
+    def heard(self, kind: str, event: str | None, obj: Mapping[str, Any]) -> None:
         """Take a watch event in."""
         self.health.event_seen()
-        if self.informer is None:
-            return
-        if event is None and self._watching:
-            self._relisted.add(kind)
-            self._relist.set()
-        self.informer.seen(kind, event, obj)
+        if self.informer is not None:
+            self.informer.seen(kind, event, obj)
 
     async def _serve(self, setting: str, app: web.Application, port: int) -> None:
         if not port:
@@ -176,20 +186,23 @@ class Operator:
         health.checks["workers"] = lambda: (
             "one has ended" if self.controller is not None and not self.controller.alive else None
         )
-        health.checks["watches"] = self._watches
+        health.checks["watches"] = self._watch_problem
         self.metrics.gauge("tradingbot_operator_event_loop_lag_seconds", "Lag.", lambda: health.loop_lag_seconds)
         self.metrics.gauge("tradingbot_operator_last_watch_event_age_seconds", "Silence.", health.event_age)
         self.metrics.gauge("tradingbot_operator_stored_objects", "Objects in memory.", lambda: len(self.store))
         self.metrics.gauge("workqueue_longest_running_processor_seconds", "Oldest pass.", self.queue.oldest_pass)
         self.metrics.gauge("workqueue_unfinished_work_seconds", "Oldest wait.", self.queue.oldest_wait)
 
-    def _watches(self) -> str | None:
-        """Return what is wrong with kopf's watches: a dead one would leave an operator that looks alive."""
+    def _watch_problem(self) -> str | None:
+        """Return what is wrong with the watches: a dead one would leave an operator that looks alive."""
         if not self._watching:
             return None
         running = sum(task.get_name().startswith("watcher for ") for task in asyncio.all_tasks())
-        expected = len(WATCHED) * max(1, len(self.settings.watch_namespaces))
-        return f"{running} of {expected} run" if running < expected else None
+        expected = max(1, len(self.settings.watch_namespaces))
+        if running < expected:
+            return f"{running} of {expected} of kopf's run"
+        # One of ours that ends takes the process with it.
+        return next((problem for watch in self._watches if (problem := watch.problem()) is not None), None)
 
     def _count(self, key: Key, ready: str | None) -> None:
         if ready is None:
@@ -204,22 +217,21 @@ class Operator:
         """List again what may have missed deletions; never between, so an idle operator asks for nothing."""
         await asyncio.sleep(SETTLE_SECONDS)
         self._watching = True
-        informer = self.informer
-        gone = {oid.kind for oid in informer.unconfirmed} if informer is not None else set()
-        if informer is not None:
-            informer.unconfirmed.clear()
+        gone: tuple[Kind, ...] = ()
+        if self.informer is not None and self.informer.unconfirmed:
+            self.informer.unconfirmed.clear()
+            gone = (TRADING_BOT,)
         while True:
             try:
-                if gone:
-                    await audit.again(gone)
-                gone = set()
+                await audit.all_again(gone)
+                gone = ()
                 async with asyncio.timeout(self.settings.audit_seconds or None):
                     await self._relist.wait()
                 await asyncio.sleep(RELIST_SETTLE_SECONDS)
                 self._relist.clear()
-                gone, self._relisted = self._relisted, set()
+                gone = (TRADING_BOT,)
             except TimeoutError:
-                gone = {kind.kind for kind in WATCHED}
+                gone = WATCHED
             except KubeError as error:
                 log.warning("listing again failed, will be repeated", error=str(error))
                 await asyncio.sleep(SETTLE_SECONDS)
@@ -259,17 +271,15 @@ def registry_of(operator: Operator) -> kopf.OperatorRegistry:
         os.environ["KUBECONFIG"] = path
         return kopf.login_with_kubeconfig(settings=settings, **kwargs)
 
-    for kind in WATCHED:
-
-        @kopf.on.event(kind.group, kind.version, kind.plural, registry=registry, id=f"store-{kind.plural}")
-        async def store(event: kopf.RawEvent, name_of_kind: str = kind.kind, **_: Any) -> None:
-            operator.seen(name_of_kind, event["type"], event["object"])
+    @kopf.on.event(TRADING_BOT.group, TRADING_BOT.version, TRADING_BOT.plural, registry=registry)
+    async def store(event: kopf.RawEvent, **_: Any) -> None:
+        operator.seen(TRADING_BOT.kind, event["type"], event["object"])
 
     return registry
 
 
 def configure(settings: kopf.OperatorSettings) -> None:
-    """Set kopf up: bounded watches, nothing posted, nothing stored in objects, selectors on the server."""
+    """Set kopf up: bounded watches, nothing posted, nothing stored in objects."""
     settings.peering.standalone = True
     settings.scanning.disabled = True
     settings.posting.enabled = False
@@ -282,9 +292,6 @@ def configure(settings: kopf.OperatorSettings) -> None:
     # kopf keeps a task with the last event for each object this long: at a start, for all of them at once.
     settings.queueing.idle_timeout = 0.05
     settings.process.ultimate_exiting_timeout = 30
-    for kind in WATCHED:
-        if selector := selector_of(kind):
-            settings.watching.label_selectors[kind.group, kind.version, kind.plural] = selector
 
 
 async def run(settings: Settings) -> None:

@@ -7,6 +7,7 @@ import itertools
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from tradingbot_operator.kube.api import Page, WatchEvent
 from tradingbot_operator.kube.errors import ConflictError, InvalidError, NotFoundError, UnavailableError
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ class FakeKube:
 
     async def list_pages(
         self, kind: Kind, *, namespace: str = "", label_selector: str = "", limit: int = 250
-    ) -> AsyncIterator[list[Manifest]]:
+    ) -> AsyncIterator[Page]:
         wanted = dict(part.split("=") for part in label_selector.split(",") if part)
         found = [
             copy.deepcopy(obj)
@@ -51,7 +52,14 @@ class FakeKube:
             and wanted.items() <= (obj["metadata"].get("labels") or {}).items()
         ]
         for start in range(0, max(len(found), 1), limit):
-            yield found[start : start + limit]
+            yield Page(found[start : start + limit], str(next(self._versions)))
+
+    async def watch(
+        self, kind: Kind, *, namespace: str = "", label_selector: str = "", version: str
+    ) -> AsyncIterator[list[WatchEvent]]:
+        """End at once: tests hand `events` over themselves."""
+        for events in list[list[WatchEvent]]():
+            yield events
 
     async def get(self, kind: Kind, namespace: str, name: str) -> Manifest:
         self.reads.append(("get", kind.kind, name))

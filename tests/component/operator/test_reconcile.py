@@ -9,6 +9,7 @@ import pytest
 from tests.component.operator.fake_kube import CrashedError, unavailable
 from tests.component.operator.world import KINDS, NAMESPACE, SPEC, World
 
+from tradingbot_operator.desired.kinds import DEPLOYMENT
 from tradingbot_operator.kube.errors import ForbiddenError, TerminatingError, ThrottledError
 from tradingbot_operator.runtime.keys import Key
 from tradingbot_operator.status.observation import BotReport
@@ -477,7 +478,7 @@ async def test_missed_deletions_are_found_by_an_audit(world: World) -> None:
     await world.converged()
     world.kube.remove("Deployment", NAMESPACE, "tradingbot-a")
     world.kube.events.clear()
-    await world.audit.again({"Deployment"})
+    await world.audit.all_again([DEPLOYMENT])
     await world.settle()
     assert len(world.kube.of("Deployment")) == 1
 

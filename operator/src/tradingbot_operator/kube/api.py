@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -14,13 +14,35 @@ Manifest = dict[str, Any]
 FIELD_MANAGER = "tradingbot-operator"
 
 
+class Page(NamedTuple):
+    """A part of a LIST, with the version of the whole: a watch from there on misses nothing."""
+
+    items: list[Manifest]
+    version: str
+
+
+class WatchEvent(NamedTuple):
+    """What a watch tells: ADDED, MODIFIED, DELETED, or BOOKMARK, whose object has a version only."""
+
+    type: str
+    obj: Manifest
+
+
 class KubeApi(Protocol):
     """The API server. Every call is bounded in time and raises a `KubeError`."""
 
     def list_pages(
         self, kind: Kind, *, namespace: str = "", label_selector: str = "", limit: int = 100
-    ) -> AsyncIterator[list[Manifest]]:
+    ) -> AsyncIterator[Page]:
         """Yield all objects, page by page; without a namespace those of all namespaces."""
+
+    def watch(
+        self, kind: Kind, *, namespace: str = "", label_selector: str = "", version: str
+    ) -> AsyncIterator[list[WatchEvent]]:
+        """Yield what happens after `version`, as it arrives; end when the server ends it or falls silent.
+
+        Raise ExpiredError when the server no longer knows what happened since.
+        """
 
     async def get(self, kind: Kind, namespace: str, name: str) -> Manifest:
         """Return one object."""

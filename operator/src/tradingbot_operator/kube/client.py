@@ -1,21 +1,23 @@
-"""`KubeApi` over the official asynchronous client.
+"""`KubeApi` over HTTP, with what the official client knows of kubeconfigs, ServiceAccounts and tokens.
 
-Its generated models and its dynamic client are left out: both copy every body through Python objects. What is used is
-its configuration (kubeconfig, ServiceAccount, token renewal) and its HTTP layer, with dictionaries in and out.
+Its generated models, its dynamic client and its HTTP layer are left out: they copy every body through Python objects.
+Requests and watches have connections of their own, so that open watches take none away from requests.
 """
 
 from __future__ import annotations
 
-import json
+import random
 import time
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlencode
 
 import aiohttp
+import orjson
 from kubernetes.aio import client as kclient
 from kubernetes.aio import config as kconfig
+from yarl import URL
 
-from tradingbot_operator.kube.api import FIELD_MANAGER, Manifest
+from tradingbot_operator.kube.api import FIELD_MANAGER, Manifest, Page, WatchEvent
 from tradingbot_operator.kube.errors import UnavailableError, from_response
 
 if TYPE_CHECKING:
@@ -27,6 +29,11 @@ if TYPE_CHECKING:
 
 APPLY = "application/apply-patch+yaml"
 JSON = "application/json"
+WATCH_SECONDS = 300
+"""How long the server keeps a watch open; it is opened anew from where it ended."""
+SILENCE_SECONDS = 90.0
+"""A watch without even a bookmark (one a minute) for so long is opened anew: its connection may be dead."""
+LONGEST_EVENT_BYTES = 16 * 2**20
 
 
 class ConfigurationError(Exception):
@@ -34,12 +41,31 @@ class ConfigurationError(Exception):
 
 
 class KubeClient:
-    """One connection pool to one API server. `on_request` gets method, resource, code and seconds of each request."""
+    """Connections to one API server. `on_request` gets method, resource, code and seconds of each request."""
 
-    def __init__(self, api: kclient.ApiClient, *, timeout_seconds: float, on_request: OnRequest) -> None:
-        self._api = api
+    def __init__(
+        self,
+        configuration: kclient.Configuration,
+        *,
+        connections: int,
+        timeout_seconds: float,
+        on_request: OnRequest,
+        silence_seconds: float = SILENCE_SECONDS,
+    ) -> None:
+        self._configuration = configuration
         self._on_request = on_request
-        self._timeout = aiohttp.ClientTimeout(total=timeout_seconds, sock_connect=min(10.0, timeout_seconds))
+        connect = min(10.0, timeout_seconds)
+        self._timeout = aiohttp.ClientTimeout(total=timeout_seconds, sock_connect=connect)
+        self._watch_timeout = aiohttp.ClientTimeout(total=None, sock_connect=connect, sock_read=silence_seconds)
+        # Only for its reading of certificates; it opens no connection.
+        ssl = kclient.ApiClient(configuration).rest_client.ssl_context
+        self._requests = aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=ssl, limit=connections))
+        self._watches = aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=ssl, limit=0, force_close=True))
+        self._options: dict[str, Any] = {"allow_redirects": False}
+        if configuration.proxy:
+            self._options["proxy"] = configuration.proxy
+        if configuration.tls_server_name:
+            self._options["server_hostname"] = configuration.tls_server_name
 
     @classmethod
     async def connect(
@@ -57,20 +83,16 @@ class KubeClient:
         except (kconfig.ConfigException, OSError) as error:
             where = f"the kubeconfig {kubeconfig}" if kubeconfig else "the pod's ServiceAccount"
             raise ConfigurationError(f"cannot read {where}: {error}") from None
-        configuration.connection_pool_maxsize = connections
-        # The default looks for proxies and ~/.netrc in a thread, once a request.
-        configuration.client_session_kwargs = {"trust_env": False}
-        api = kclient.ApiClient(configuration)
-        api.user_agent = FIELD_MANAGER
-        return cls(api, timeout_seconds=timeout_seconds, on_request=on_request)
+        return cls(configuration, connections=connections, timeout_seconds=timeout_seconds, on_request=on_request)
 
     async def close(self) -> None:
         """Close the connections."""
-        await self._api.close()  # type: ignore[no-untyped-call]
+        await self._requests.close()
+        await self._watches.close()
 
     async def list_pages(
         self, kind: Kind, *, namespace: str = "", label_selector: str = "", limit: int = 100
-    ) -> AsyncIterator[list[Manifest]]:
+    ) -> AsyncIterator[Page]:
         """Yield all objects, page by page."""
         token = ""
         while True:
@@ -82,10 +104,37 @@ class KubeClient:
             page = await self._request("GET", kind, kind.path(namespace), query)
             for item in page["items"]:
                 item["apiVersion"], item["kind"] = kind.api_version, kind.kind
-            yield page["items"]
+            yield Page(page["items"], page["metadata"]["resourceVersion"])
             token = page["metadata"].get("continue", "")
             if not token:
                 return
+
+    async def watch(
+        self, kind: Kind, *, namespace: str = "", label_selector: str = "", version: str
+    ) -> AsyncIterator[list[WatchEvent]]:
+        """Yield what happens after `version`. Nothing is kept but the event that has not arrived whole."""
+        query = {
+            "watch": "1",
+            "allowWatchBookmarks": "true",
+            "resourceVersion": version,
+            # Not all of them at once.
+            "timeoutSeconds": str(round(WATCH_SECONDS * random.uniform(0.9, 1.1))),
+        }
+        if label_selector:
+            query["labelSelector"] = label_selector
+        url = self._url(kind.path(namespace), query)
+        try:
+            async with self._watches.get(
+                url, headers=await self._headers(JSON), timeout=self._watch_timeout, **self._options
+            ) as response:
+                if response.status >= 400:
+                    raise from_response(response.status, await response.read(), response.headers.get("Retry-After"))
+                async for events in _events(response):
+                    yield events
+        except aiohttp.SocketTimeoutError:
+            return
+        except (TimeoutError, aiohttp.ClientError, OSError) as error:
+            raise UnavailableError(f"the watch of {kind.plural} broke: {type(error).__name__}") from error
 
     async def get(self, kind: Kind, namespace: str, name: str) -> Manifest:
         """Return one object."""
@@ -134,26 +183,52 @@ class KubeClient:
         *,
         subresource: str = "",
     ) -> Manifest:
-        url = f"{self._api.configuration.host}{path}"
-        if query:
-            url = f"{url}?{urlencode(query)}"
+        url = self._url(path, query)
+        data = None if body is None else orjson.dumps(body)
         started = time.perf_counter()
         code = "error"
         try:
-            headers = {"Accept": JSON, "Content-Type": content_type, **self._api.default_headers}
-            auth = (await self._api.configuration.auth_settings()).get("BearerToken")
-            if auth is not None and auth["value"]:
-                headers[auth["key"]] = auth["value"]
-            response = await self._api.call_api(
-                method, url, header_params=headers, body=body, _request_timeout=self._timeout
-            )
-            data: bytes = await response.read()  # type: ignore[no-untyped-call]
-            code = str(response.status)
+            headers = await self._headers(content_type)
+            async with self._requests.request(
+                method, url, headers=headers, data=data, timeout=self._timeout, **self._options
+            ) as response:
+                answer = await response.read()
+                code = str(response.status)
         except (TimeoutError, aiohttp.ClientError, OSError) as error:
             raise UnavailableError(f"the API server does not answer: {type(error).__name__}") from error
         finally:
             self._on_request(method, kind.plural + subresource, code, time.perf_counter() - started)
         if response.status >= 400:
-            raise from_response(response.status, data, response.headers.get("Retry-After"))
-        result: Any = json.loads(data)
+            raise from_response(response.status, answer, response.headers.get("Retry-After"))
+        result: Any = orjson.loads(answer)
         return result if isinstance(result, dict) else {}
+
+    def _url(self, path: str, query: dict[str, str] | None) -> URL:
+        url = f"{self._configuration.host}{path}"
+        return URL(f"{url}?{urlencode(query)}" if query else url, encoded=True)
+
+    async def _headers(self, content_type: str) -> dict[str, str]:
+        headers = {"Accept": JSON, "Content-Type": content_type, "User-Agent": FIELD_MANAGER}
+        # Asked for each time: the token of a ServiceAccount is renewed every hour.
+        auth = (await self._configuration.auth_settings()).get("BearerToken")
+        if auth is not None and auth["value"]:
+            headers[auth["key"]] = auth["value"]
+        return headers
+
+
+async def _events(response: aiohttp.ClientResponse) -> AsyncIterator[list[WatchEvent]]:
+    """Cut a stream into events, one a line, as many at a time as have arrived."""
+    rest = b""
+    async for chunk in response.content.iter_any():
+        *lines, rest = (rest + chunk).split(b"\n") if b"\n" in chunk else (rest + chunk,)
+        if len(rest) > LONGEST_EVENT_BYTES:
+            raise UnavailableError("the watch sent an event that does not end")
+        if lines:
+            yield [_event(line) for line in lines if line]
+
+
+def _event(line: bytes) -> WatchEvent:
+    found = orjson.loads(line)
+    if found["type"] == "ERROR":
+        raise from_response(int(found["object"].get("code") or 500), orjson.dumps(found["object"]), None)
+    return WatchEvent(found["type"], found["object"])

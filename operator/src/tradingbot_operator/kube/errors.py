@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
+
+import orjson
 
 
 class KubeError(Exception):
@@ -53,6 +54,12 @@ class UnavailableError(KubeError):
     retryable = True
 
 
+class ExpiredError(KubeError):
+    """The server no longer has this version (410): what was listed or watched must be listed anew."""
+
+    retryable = True
+
+
 def from_response(code: int, body: bytes, retry_after: str | None) -> KubeError:
     """Convert a refusal. The text is the server's message, which names objects and fields."""
     status = _status(body)
@@ -70,6 +77,7 @@ def from_response(code: int, body: bytes, retry_after: str | None) -> KubeError:
         403: ForbiddenError,
         404: NotFoundError,
         409: ConflictError,
+        410: ExpiredError,
         413: InvalidError,
         415: InvalidError,
         422: InvalidError,
@@ -79,7 +87,7 @@ def from_response(code: int, body: bytes, retry_after: str | None) -> KubeError:
 
 def _status(body: bytes) -> dict[str, Any]:
     try:
-        found = json.loads(body)
+        found = orjson.loads(body)
     except ValueError:
         return {}
     return found if isinstance(found, dict) else {}

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from tradingbot_operator.desired.kinds import BY_NAME, CHILDREN, JOB, POD, TRADING_BOT
+from tradingbot_operator.desired.kinds import CHILDREN, JOB, POD, TRADING_BOT
 from tradingbot_operator.desired.naming import CHILD_SELECTOR
 from tradingbot_operator.runtime.keys import ObjectId
 
@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-WATCHED: tuple[Kind, ...] = (TRADING_BOT, *CHILDREN, JOB, POD)
+FOLLOWED: tuple[Kind, ...] = (*CHILDREN, JOB, POD)
+"""Kinds with a watch of our own; that of the custom resources is kopf's."""
+WATCHED: tuple[Kind, ...] = (TRADING_BOT, *FOLLOWED)
 
 
 def selector_of(kind: Kind) -> str:
@@ -35,34 +37,44 @@ class Audit:
         self._kube = kube
         self._store = store
         self._informer = informer
-        self._namespaces = tuple(namespaces) or ("",)
+        self.namespaces = tuple(namespaces) or ("",)
+        self.versions: dict[tuple[str, str], str] = {}
+        """Version of the first LIST, by kind and namespace: where a watch goes on."""
 
     async def seed(self) -> int:
         """Fill the store; children first, so that the first pass over a bot sees them. Return the number of objects."""
-        for kind in (*CHILDREN, JOB, POD, TRADING_BOT):
-            for namespace in self._namespaces:
+        for kind in (*FOLLOWED, TRADING_BOT):
+            for namespace in self.namespaces:
                 pages = self._kube.list_pages(kind, namespace=namespace, label_selector=selector_of(kind))
                 async for page in pages:
-                    for obj in page:
+                    self.versions[kind.kind, namespace] = page.version
+                    for obj in page.items:
                         self._informer.seed(kind.kind, obj)
         return len(self._store)
 
-    async def again(self, kinds: Iterable[str]) -> None:
-        """List kinds and drop what is gone."""
-        for name in sorted(kinds):
-            kind = BY_NAME[name]
-            before = set(self._store.ids(name))
-            listed: set[ObjectId] = set()
-            for namespace in self._namespaces:
-                pages = self._kube.list_pages(kind, namespace=namespace, label_selector=selector_of(kind))
-                async for page in pages:
-                    for obj in page:
-                        meta = obj["metadata"]
-                        listed.add(ObjectId(name, meta.get("namespace", ""), meta["name"]))
-                        self._informer.seen(name, None, obj)
-            owners = {oid: self._store.owner(oid) for oid in before - listed}
-            lost = self._store.replace(name, listed, before)
-            for oid in lost:
-                self._informer.lost(oid, owners.get(oid))
-            if lost:
-                log.warning("a watch had missed deletions", kind=name, count=len(lost))
+    async def all_again(self, kinds: Iterable[Kind]) -> None:
+        """List kinds in all namespaces and drop what is gone."""
+        for kind in kinds:
+            for namespace in self.namespaces:
+                await self.again(kind, namespace)
+
+    async def again(self, kind: Kind, namespace: str) -> str:
+        """List a kind, drop what is gone, and return the version of the list."""
+        name = kind.kind
+        before = {oid for oid in self._store.ids(name) if namespace in {"", oid.namespace}}
+        listed: set[ObjectId] = set()
+        version = ""
+        pages = self._kube.list_pages(kind, namespace=namespace, label_selector=selector_of(kind))
+        async for page in pages:
+            version = page.version
+            for obj in page.items:
+                meta = obj["metadata"]
+                listed.add(ObjectId(name, meta.get("namespace", ""), meta["name"]))
+                self._informer.seen(name, None, obj)
+        owners = {oid: self._store.owner(oid) for oid in before - listed}
+        lost = self._store.replace(name, listed, before, version)
+        for oid in lost:
+            self._informer.lost(oid, owners.get(oid))
+        if lost:
+            log.warning("a watch had missed deletions", kind=name, count=len(lost))
+        return version

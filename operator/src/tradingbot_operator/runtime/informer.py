@@ -34,14 +34,14 @@ class Informer:
         self._counted = counted
         self._marks: dict[Key, int] = {}
         self.unconfirmed: set[ObjectId] = set()
-        """Objects of the first LIST that no watch has shown yet: gone in between, unless they still come."""
+        """Custom resources of the first LIST that kopf's own has not shown yet: gone in between, unless they come."""
 
     def seed(self, kind: str, obj: Mapping[str, Any]) -> None:
         """Take an object of the first LIST in, before any worker runs."""
-        meta = obj["metadata"]
-        self.unconfirmed.add(ObjectId(kind, meta.get("namespace", ""), meta["name"]))
         self._store.put(kind, obj)
         if kind == self._root:
+            meta = obj["metadata"]
+            self.unconfirmed.add(ObjectId(kind, meta["namespace"], meta["name"]))
             self._mark(obj)
             self._note(obj)
             self._queue.add(Key(meta["namespace"], meta["name"]))

@@ -7,11 +7,12 @@ our own is refused, so a pass always sees what the last pass wrote.
 
 from __future__ import annotations
 
-import json
 from collections import OrderedDict
 from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
+
+import orjson
 
 from tradingbot_operator.runtime.keys import Key, ObjectId
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     Project = Callable[[dict[str, Any]], dict[str, Any]]
 
 TOMBSTONES = 4096
+_LEFT_OUT: Final = frozenset({"managedFields", "resourceVersion"})
 
 
 class Change(Enum):
@@ -109,7 +111,7 @@ class Store:
         entry = self._objects.get(oid)
         if entry is None:
             return None
-        obj: dict[str, Any] = json.loads(entry.body)
+        obj: dict[str, Any] = orjson.loads(entry.body)
         obj["metadata"]["resourceVersion"] = entry.version
         return obj
 
@@ -136,16 +138,21 @@ class Store:
         """Return the names of all objects of a kind."""
         return [oid for oid in self._objects if oid.kind == kind]
 
-    def replace(self, kind: str, listed: Iterable[ObjectId], before: set[ObjectId]) -> list[ObjectId]:
-        """Drop what was known `before` a complete LIST and is not in it; return what was dropped."""
+    def replace(
+        self, kind: str, listed: Iterable[ObjectId], before: set[ObjectId], version: str | None = None
+    ) -> list[ObjectId]:
+        """Drop what was known `before` a complete LIST and is not in it; return what was dropped.
+
+        `version` is that of the LIST: what a watch has shown since then stays.
+        """
         lost = before - set(listed)
-        return [oid for oid in sorted(lost) if oid.kind == kind and self.discard(oid)]
+        return [oid for oid in sorted(lost) if oid.kind == kind and self.discard(oid, version)]
 
     def _compact(self, kind: str, obj: Mapping[str, Any]) -> bytes:
         project = self._projects.get(kind)
         slim = dict(project(dict(obj))) if project else dict(obj)
-        slim["metadata"] = {k: v for k, v in slim["metadata"].items() if k not in {"managedFields", "resourceVersion"}}
-        return json.dumps(slim, separators=(",", ":"), ensure_ascii=False).encode()
+        slim["metadata"] = {k: v for k, v in slim["metadata"].items() if k not in _LEFT_OUT}
+        return orjson.dumps(slim)
 
     def _unlink(self, oid: ObjectId, owner: Key | None) -> None:
         if owner is None:
