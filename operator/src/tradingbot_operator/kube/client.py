@@ -59,8 +59,8 @@ class KubeClient:
         self._watch_timeout = aiohttp.ClientTimeout(total=None, sock_connect=connect, sock_read=silence_seconds)
         # Only for its reading of certificates; it opens no connection.
         ssl = kclient.ApiClient(configuration).rest_client.ssl_context
-        self._requests = aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=ssl, limit=connections))
-        self._watches = aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=ssl, limit=0, force_close=True))
+        self._requests = _session(aiohttp.TCPConnector(ssl=ssl, limit=connections))
+        self._watches = _session(aiohttp.TCPConnector(ssl=ssl, limit=0, force_close=True))
         self._options: dict[str, Any] = {"allow_redirects": False}
         if configuration.proxy:
             self._options["proxy"] = configuration.proxy
@@ -214,6 +214,10 @@ class KubeClient:
         if auth is not None and auth["value"]:
             headers[auth["key"]] = auth["value"]
         return headers
+
+
+def _session(connector: aiohttp.TCPConnector) -> aiohttp.ClientSession:
+    return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
 
 
 async def _events(response: aiohttp.ClientResponse) -> AsyncIterator[list[WatchEvent]]:
