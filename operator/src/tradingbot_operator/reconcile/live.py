@@ -138,7 +138,7 @@ class LiveTrading:
         found: list[Mapping[str, Any]] = []
         try:
             async for page in self._kube.list_pages(BACKUP_SCHEDULE, namespace=namespace):
-                found.extend(page)
+                found.extend(page.items)
         except KubeError as error:
             log.warning("the BackupSchedules were not read", error=str(error))
             return None
