@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from tradingbot import account
-from tradingbot.config.model import FeedType, Mode, Resolution, Settings, Trading
+from tradingbot.config.model import ApprovalSection, FeedType, Mode, Resolution, Settings, Trading
 from tradingbot.core.engine import Engine
 from tradingbot.core.snapshot import EngineConfig
 from tradingbot.domain.errors import ConfigurationError
@@ -25,11 +25,13 @@ from tradingbot.feeds import catalogue
 from tradingbot.observe import health, logs
 from tradingbot.observe.metrics import Metrics
 from tradingbot.risk.limits import Limits
+from tradingbot.runtime.approval import Approval
 from tradingbot.runtime.clock import WallClock
 from tradingbot.runtime.control import Control
 from tradingbot.runtime.selfwatch import SelfWatch, in_pod
 from tradingbot.runtime.session import Parts, Session
 from tradingbot.runtime.supervisor import Supervisor
+from tradingbot.runtime.watchdog import Watchdog
 from tradingbot.store.postgres import PostgresStore
 from tradingbot.store.sqlite import SqliteStore
 from tradingbot.strategy import registry
@@ -151,6 +153,7 @@ def strategy_key(settings: Settings) -> str:
 def engine_config(settings: Settings, epoch: int) -> EngineConfig:
     """Return what a run of the engine is about."""
     strategy = settings.strategy
+    confirmed = settings.mode is Mode.LIVE and settings.order_confirmation_required
     return EngineConfig(
         bot=settings.bot.full_name,
         epoch=epoch,
@@ -163,6 +166,8 @@ def engine_config(settings: Settings, epoch: int) -> EngineConfig:
         strategy_interval=settings.simulation.strategy_interval_seconds * SECOND,
         equity_interval=equity_interval(settings),
         targets_rest=settings.mode is Mode.SIMULATION,
+        confirm_above=settings.exchange.order_confirmation_threshold if confirmed else None,
+        confirm_within=settings.exchange.order_confirmation_seconds * SECOND,
         remembered=REMEMBERED if settings.mode is Mode.LIVE else 0,
     )
 
@@ -262,6 +267,10 @@ class Application:
         self.control = Control(self.store, self.clock, self.health, self.metrics)
         self.link = link(settings, self.clock)
         self.session = Session(parts(settings, environment, self.link), self.control)
+        if settings.mode is Mode.LIVE and self.link is not None:
+            given = settings.approval or ApprovalSection()
+            self.control.account = self.link.account
+            self.control.approval = Approval(self.control, given.digest, given.expires_at)
         self.supervisor = Supervisor(self.control)
         self.server = Server(build(settings, self.control, self.metrics), settings.http.host, settings.http.port)
         self.watch = self._watch(environment)
@@ -292,6 +301,9 @@ class Application:
         port = await self.server.start()
         _log.info("listening", port=port, strategy=self.settings.strategy.name, symbols=self.settings.strategy.symbols)
         self.supervisor.start("session", self.session.run())
+        self.supervisor.start("watchdog", Watchdog(self.control).run())
+        if self.control.approval is not None:
+            self.supervisor.start("approval", self.control.approval.run())
         if self.watch is not None:
             self.supervisor.start("watch", self.watch.run())
         looking = None if beside is None else self.control.spawn(beside(port))

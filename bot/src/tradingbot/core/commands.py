@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from tradingbot.core import confirm
 from tradingbot.core.decisions import decision
 from tradingbot.core.tally import Tally
 from tradingbot.domain import events
@@ -58,6 +59,8 @@ def manual_trade(engine: Engine, event: events.ManualTrade) -> None:
     if isinstance(verdict, Denied):
         engine.state.intents = before
         engine.decide(_decision(engine, event.symbol, "enter", side, event.reason, verdict))
+        return
+    if confirm.waits(engine, verdict.item, proposal):
         return
     facts = (
         ("quantity", f"{verdict.item.quantity:f}"),
@@ -192,4 +195,5 @@ HANDLERS: dict[type, Callable[[Engine, Any], None]] = {
     events.ClosePosition: close_position,
     events.ChangeLimits: change_limits,
     events.ResetAccount: reset_account,
+    **confirm.HANDLERS,
 }

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from tradingbot.core import commands, memory
+from tradingbot.core import commands, confirm, memory
 from tradingbot.core.decisions import decision
 from tradingbot.core.desk import Desk
 from tradingbot.core.equity import Equity
@@ -154,6 +154,7 @@ class Engine:
         """Press on with what the venue has not done yet; cheap when there is nothing."""
         self.state.now = max(self.state.now, ts)
         self.desk.tend()
+        confirm.tend(self)
         effects = list(self._out)
         self._out.clear()
         return effects
@@ -260,7 +261,8 @@ class Engine:
             raise BrokenInvariantError("a proposal came before the account was opened")
         mark = state.marks[symbol]
         position = state.book.position(symbol)
-        taken = {p.symbol for p in state.book.open_positions()} | {o.intent.symbol for o in desk.entries()}
+        waiting = confirm.symbols(self)
+        taken = {p.symbol for p in state.book.open_positions()} | {o.intent.symbol for o in desk.entries()} | waiting
         per_minute = self.config.limits.max_orders_per_minute
         return RiskView(
             state=self.board.state,
@@ -274,7 +276,7 @@ class Engine:
             peak=guard.peak,
             day_start=guard.day_start,
             position=position.quantity if position else ZERO,
-            entry_pending=bool(desk.entries(symbol)),
+            entry_pending=bool(desk.entries(symbol)) or symbol in waiting,
             exit_pending=desk.closing(symbol),
             open_positions=len(taken),
             orders_left=state.budget.left_for_entries(state.now, per_minute),
@@ -301,6 +303,8 @@ class Engine:
             return
         intent = verdict.item
         self.state.last_intents[f"{event.symbol} {proposal.side}"] = str(event.ts)
+        if confirm.waits(self, intent, proposal):
+            return
         facts = (
             ("quantity", f"{intent.quantity:f}"),
             ("value", f"{mul(intent.quantity, self.context(event).price):f}"),
@@ -377,6 +381,7 @@ class Engine:
         else:
             self.board.emergency(record)
         self.state.stop_orders.extend(self.desk.cancel_entries(f"emergency stop: {event.reason}"))
+        confirm.end(self)
         if self.board.stop is not None and self.board.stop.close_positions:
             self._flatten(f"emergency stop: {event.reason}")
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from tradingbot.core.snapshot import Waiting
 from tradingbot.core.tally import Tally
 from tradingbot.domain.money import ZERO, mul, total
 from tradingbot.domain.orders import OrderState, Role
@@ -76,6 +77,8 @@ class Picture(msgspec.Struct, frozen=True, kw_only=True):
     positions: tuple[PositionPicture, ...]
     orders: tuple[OrderPicture, ...]
     prices: dict[str, Decimal]
+    waiting: tuple[Waiting, ...] = ()
+    """What a person has to confirm."""
     limits: Limits
     base_limits: Limits
     """The limits of the configuration, without what people changed since."""
@@ -115,6 +118,7 @@ def take(engine: Engine) -> Picture:
         positions=positions,
         orders=tuple(_order(order) for order in engine.desk.live()),
         prices=prices,
+        waiting=tuple(state.waiting.values()),
         limits=engine.config.limits,
         base_limits=engine.base_limits,
         changed_limits=dict(state.limits),

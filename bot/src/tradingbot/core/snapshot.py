@@ -9,7 +9,7 @@ import msgspec
 from tradingbot.core.tally import Tally
 from tradingbot.domain.errors import BrokenInvariantError
 from tradingbot.domain.instrument import Instrument
-from tradingbot.domain.orders import Order, Role
+from tradingbot.domain.orders import Order, Role, Side
 from tradingbot.ledger.book import Book
 from tradingbot.risk.budget import RateBudget
 from tradingbot.risk.equity_guard import EquityGuard
@@ -33,6 +33,9 @@ class EngineConfig(msgspec.Struct, frozen=True, kw_only=True):
     equity_interval: int
     targets_rest: bool = True
     """False where the venue locks what a resting order would sell: then only the stop rests, the target is watched."""
+    confirm_above: Decimal | None = None
+    """Entries of a larger value in quote currency wait for a person; None lets all pass."""
+    confirm_within: int = 0
     remembered: int = 0
     """So long after its end a finished order is remembered at least."""
 
@@ -42,6 +45,27 @@ class Closing(msgspec.Struct, frozen=True):
 
     role: Role
     reason: str
+
+
+class Waiting(msgspec.Struct, frozen=True, kw_only=True):
+    """An approved entry that waits for a person to confirm it."""
+
+    client_id: str
+    epoch: int
+    seq: int
+    symbol: str
+    side: Side
+    quantity: Decimal
+    """The most that it may become, in base currency."""
+    value: Decimal
+    """In quote currency, at the price of the decision."""
+    stop_loss: Decimal
+    take_profit: Decimal
+    worst_price: Decimal | None
+    strategy: str
+    reason: str
+    since: int
+    expires: int
 
 
 class Mark(msgspec.Struct):
@@ -80,6 +104,8 @@ class EngineState(msgspec.Struct, kw_only=True):
     tally: Tally = msgspec.field(default_factory=Tally)
     closings: dict[str, Closing] = {}
     """By symbol, what waits for protective orders to be gone."""
+    waiting: dict[str, Waiting] = {}
+    """By client id, what a person has to confirm."""
     refusals: dict[str, int] = {}
     """By symbol, how often in a row the venue refused a stop-loss."""
 

@@ -29,6 +29,9 @@ class DenialCode(StrEnum):
     INSUFFICIENT_FUNDS = "INSUFFICIENT_FUNDS"
     ORDER_RATE = "ORDER_RATE"
     DUPLICATE_INTENT = "DUPLICATE_INTENT"
+    CONFIRMATION_REQUIRED = "CONFIRMATION_REQUIRED"
+    CONFIRMATION_EXPIRED = "CONFIRMATION_EXPIRED"
+    CONFIRMATION_REFUSED = "CONFIRMATION_REFUSED"
 
 
 MEANING: dict[DenialCode, str] = {
@@ -52,6 +55,9 @@ MEANING: dict[DenialCode, str] = {
     DenialCode.INSUFFICIENT_FUNDS: "the worst case of the order costs more than is available",
     DenialCode.ORDER_RATE: "the permitted number of orders per minute is used up",
     DenialCode.DUPLICATE_INTENT: "the same order was already decided on for this candle",
+    DenialCode.CONFIRMATION_REQUIRED: "the order is worth more than may be sent unseen: a person has to confirm it",
+    DenialCode.CONFIRMATION_EXPIRED: "nobody confirmed the order in time",
+    DenialCode.CONFIRMATION_REFUSED: "a person refused the order",
 }
 
 

@@ -148,6 +148,14 @@ class ResetAccount(Event, frozen=True, tag="reset_account"):
     reason: str
 
 
+class Confirmation(Event, frozen=True, tag="confirmation"):
+    """A person says yes or no to an order that waits."""
+
+    client_id: str
+    confirmed: bool
+    by: str
+
+
 class CapitalMoved(Event, frozen=True, tag="capital_moved"):
     """Somebody paid into the account (amount above zero) or took out of it."""
 

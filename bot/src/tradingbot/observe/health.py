@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from tradingbot.ports.clock import Clock
 
-STEP_SECONDS = 10.0
-"""The trading loop reports at least every second; silent for this long, it counts as stuck."""
+STEP_SECONDS = 8.0
+"""The trading loop reports at least every second; silent for this long, it counts as stuck, and trading halts.
+An answer of the exchange that does not come is given up after six seconds."""
 DEAD_SECONDS = 30.0
 """After a task died, the process stays up this long to be looked at; then liveness fails and it is restarted."""
 

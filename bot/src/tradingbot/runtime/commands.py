@@ -172,7 +172,24 @@ class Commands:
         """Close a position at market."""
         return await self._decided(events.ClosePosition(self.runner.engine.state.now, symbol, reason))
 
-    async def _decided(self, event: events.ManualTrade | events.ClosePosition) -> Done:
+    async def confirm(self, client_id: str, by: str) -> Done:
+        """Say yes to an order that waits; the gate judges it again, as of now."""
+        return await self._answer(client_id, by, confirmed=True)
+
+    async def refuse(self, client_id: str, by: str) -> Done:
+        """Say no to an order that waits."""
+        return await self._answer(client_id, by, confirmed=False)
+
+    async def _answer(self, client_id: str, by: str, *, confirmed: bool) -> Done:
+        waiting = self.runner.engine.state.waiting
+        if client_id not in waiting:
+            known = " or ".join(waiting) or "none: nothing waits"
+            raise RefusedError(
+                "NoSuchConfirmation", f"no order {client_id!r} waits for a confirmation; there is {known}"
+            )
+        return await self._decided(events.Confirmation(self.runner.now(), client_id, confirmed, by))
+
+    async def _decided(self, event: events.ManualTrade | events.ClosePosition | events.Confirmation) -> Done:
         effects, done = self.runner.ask(event)
         decision = next((effect.decision for effect in effects if isinstance(effect, Decide)), None)
         return Done(decision, await self._committed(done))

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from tradingbot.observe.metrics import Metrics
     from tradingbot.ports.clock import Clock
     from tradingbot.ports.store import Store
+    from tradingbot.runtime.approval import Approval
     from tradingbot.runtime.runner import Runner
 
 LATCH_SECONDS = 1.0
@@ -49,6 +50,10 @@ class Control:
         self.last_stop: LatchRow | None = None
         """The emergency stop that was resumed last."""
         self.resume = Resume(self)
+        self.account = ""
+        """Fingerprint of the key of a live bot."""
+        self.approval: Approval | None = None
+        """Only a live bot has one."""
         self._durable = False
         self._writing: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[None]] = set()

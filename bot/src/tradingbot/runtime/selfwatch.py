@@ -204,6 +204,8 @@ class SelfWatch:
             str(resume.get("reason") or ""),
             active=stop.get("active") is True,
         )
+        if self.control.approval is not None:
+            self.control.approval.see(spec.get("approval"))
         wanted = spec.get("trading", "Active")
         state = _STATES.get(wanted, State.HALTED)
         self._hold("spec", state, f"spec.trading is {wanted}")

@@ -90,6 +90,9 @@ def status(settings: Settings, control: Control, health: Health) -> dict[str, An
         "epoch": control.epoch,
         "positions": len(picture.positions) if picture else 0,
         "open_orders": len(picture.orders) if picture else 0,
+        "account": control.account or None,
+        "approval": control.approval.told() if control.approval is not None else None,
+        "confirmations": len(picture.waiting) if picture else 0,
         "reasons": reasons,
         "stop": None
         if stop is None

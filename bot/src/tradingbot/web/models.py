@@ -48,6 +48,38 @@ class LastStop(Answer):
     reason: str
 
 
+class Approval(Answer):
+    """What a live bot may trade by."""
+
+    digest: str
+    expires_at: Moment | None
+    valid: bool
+
+
+class WaitingOrder(Answer):
+    """An order that waits for a person."""
+
+    client_id: str
+    symbol: str
+    side: str
+    quantity: Amount
+    """The most that it may become."""
+    value: Amount
+    """In quote currency, when it was decided."""
+    stop_loss: Amount
+    take_profit: Amount
+    strategy: str
+    reason: str
+    since: Moment
+    expires_at: Moment
+
+
+class WaitingOrders(Answer):
+    """Orders that wait for a person."""
+
+    orders: list[WaitingOrder]
+
+
 class Status(Open):
     """State, without balances."""
 
@@ -62,6 +94,11 @@ class Status(Open):
     epoch: int
     positions: int
     open_orders: int
+    account: Any
+    """Fingerprint of the key of a live bot, else null; money, in /api/v1/bot/status."""
+    approval: Approval | None
+    confirmations: int
+    """Orders that wait for a person, in /api/v1/bot/orders/waiting."""
     reasons: list[Reason]
     stop: Stop | None
     last_stop: LastStop | None
