@@ -10,13 +10,17 @@ from tradingbot_cluster.prerequisites import Prerequisite, require
 
 # Debian keeps the server's programs out of PATH, in a folder per major version.
 POSTGRESQL_SERVERS = tuple(str(path) for path in Path("/usr/lib/postgresql").glob("*/bin/postgres"))
+NEEDED = (
+    Prerequisite("postgres", "postgresql", POSTGRESQL_SERVERS),
+    Prerequisite("redis-server", "redis-server"),
+    Prerequisite("chromium", "chromium"),
+)
 
 
 def main() -> int:
-    """Exit code 0 when PostgreSQL's server is there, 1 with the command that installs it otherwise."""
-    server = Prerequisite("postgres", "postgresql", POSTGRESQL_SERVERS)
+    """Exit code 0 when everything is there, 1 with the command that installs what is missing otherwise."""
     try:
-        require([server] if not server.present() else [])
+        require([each for each in NEEDED if not each.present()])
     except ClusterError as error:
         print(error, file=sys.stderr)
         return 1

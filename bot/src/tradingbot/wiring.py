@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from tradingbot import account
-from tradingbot.config.model import ApprovalSection, FeedType, Mode, Resolution, Settings, Trading
+from tradingbot.config.flags import Flags
+from tradingbot.config.model import ApprovalSection, FeedType, Mode, Resolution, Settings
 from tradingbot.core.engine import Engine
 from tradingbot.core.snapshot import EngineConfig
 from tradingbot.domain.errors import ConfigurationError
@@ -28,6 +29,8 @@ from tradingbot.risk.limits import Limits
 from tradingbot.runtime.approval import Approval
 from tradingbot.runtime.clock import WallClock
 from tradingbot.runtime.control import Control
+from tradingbot.runtime.flagwatch import FlagWatch
+from tradingbot.runtime.reload import STATES, Reload
 from tradingbot.runtime.selfwatch import SelfWatch, in_pod
 from tradingbot.runtime.session import Parts, Session
 from tradingbot.runtime.supervisor import Supervisor
@@ -43,6 +46,7 @@ from tradingbot.web.app import Server, build
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping
 
+    from tradingbot.config.load import Source
     from tradingbot.core.snapshot import EngineState
     from tradingbot.ports.clock import Clock
     from tradingbot.ports.feed import Feed
@@ -257,7 +261,7 @@ def database(settings: Settings, clock: Clock) -> Store:
 class Application:
     """One process: everything that runs in it, and the order in which it starts and ends."""
 
-    def __init__(self, settings: Settings, environment: Mapping[str, str]) -> None:
+    def __init__(self, settings: Settings, environment: Mapping[str, str], source: Source | None = None) -> None:
         self.settings = settings
         self.clock = WallClock()
         self.health = health.new(self.clock)
@@ -272,14 +276,20 @@ class Application:
             self.control.account = self.link.account
             self.control.approval = Approval(self.control, given.digest, given.expires_at)
         self.supervisor = Supervisor(self.control)
-        self.server = Server(build(settings, self.control, self.metrics), settings.http.host, settings.http.port)
+        self.reload = None
+        if source is not None:
+            self.reload = Reload(source.path, settings, self.control, source.read, limits)
+        url = settings.redis.url
+        self.flags = Flags(url.get_secret_value(), settings.bot.full_name, self.clock) if url is not None else None
+        app = build(settings, self.control, self.metrics, self.flags, self.reload)
+        self.server = Server(app, settings.http.host, settings.http.port)
         self.watch = self._watch(environment)
         self.stopping = asyncio.Event()
 
     def _watch(self, environment: Mapping[str, str]) -> SelfWatch | None:
         settings = self.settings
         wanted = settings.trading
-        state = {Trading.PAUSED: State.PAUSED, Trading.REDUCING: State.REDUCING}.get(wanted, State.ACTIVE)
+        state = STATES.get(wanted, State.ACTIVE)
         self.control.board.hold("spec", state, f"trading is {wanted.value}")
         if not settings.kubernetes.name:
             return None
@@ -306,6 +316,10 @@ class Application:
             self.supervisor.start("approval", self.control.approval.run())
         if self.watch is not None:
             self.supervisor.start("watch", self.watch.run())
+        if self.reload is not None:
+            self.supervisor.start("reload", self.reload.run())
+        if self.flags is not None:
+            self.supervisor.start("flags", FlagWatch(self.flags, self.control).run())
         looking = None if beside is None else self.control.spawn(beside(port))
         try:
             return await self._until_stopped()
@@ -342,13 +356,15 @@ class Application:
         await self.server.stop()
         if self.link is not None:
             await self.link.close()
+        if self.flags is not None:
+            await self.flags.close()
         await self.store.close()
         _log.info("ended", uptime=round(self.health.uptime, 1))
 
 
-def application(settings: Settings, environment: Mapping[str, str]) -> Application:
+def application(settings: Settings, environment: Mapping[str, str], source: Source | None = None) -> Application:
     """Put a process together; raise `ConfigurationError` when the configuration cannot work."""
-    return Application(settings, environment)
+    return Application(settings, environment, source)
 
 
 def describe(settings: Settings, environment: Mapping[str, str]) -> dict[str, Any]:

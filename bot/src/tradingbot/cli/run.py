@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from tradingbot.cli.alone import Wanted, is_alone, run_alone
 from tradingbot.cli.termination import refuse
-from tradingbot.config.load import load
+from tradingbot.config.load import load, source
 from tradingbot.domain.errors import ConfigurationError
 from tradingbot.observe import logs
 from tradingbot.wiring import EXIT_CONFIGURATION, EXIT_SOFTWARE, application, describe
@@ -29,9 +29,10 @@ def run_bot(wanted: Wanted) -> int:
     try:
         settings = load(os.environ, wanted.config, options=wanted.options)
         logs.configure(settings.log_level, settings.mode.value, settings.bot.full_name)
+        again = source(os.environ, wanted.config, wanted.options)
 
         async def body() -> int:
-            return await application(settings, os.environ).run()
+            return await application(settings, os.environ, again).run()
 
         return asyncio.run(body())
     except ConfigurationError as error:

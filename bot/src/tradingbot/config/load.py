@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import hashlib
+from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -158,6 +159,26 @@ def load(
         return Settings.model_validate(values)
     except ValidationError as error:
         raise ConfigurationError(INVALID, "; ".join(_lines(error, sources))) from None
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where the settings came from, so that they can be read anew while the bot runs."""
+
+    path: Path
+    environment: Mapping[str, str]
+    options: tuple[Option, ...] = ()
+
+    def read(self) -> Settings:
+        """Read again; raise a `ConfigurationError` as the first time."""
+        return load(self.environment, self.path, options=self.options)
+
+
+def source(environment: Mapping[str, str], path: Path | None, options: Iterable[Option] = ()) -> Source | None:
+    """Return what can be read anew; None without a file."""
+    if path is None and environment.get("CONFIG_PATH"):
+        path = Path(environment["CONFIG_PATH"])
+    return None if path is None else Source(path, environment, tuple(options))
 
 
 def _fill(values: dict[str, Any], defaults: Mapping[str, Any]) -> None:

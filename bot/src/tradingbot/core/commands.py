@@ -20,7 +20,7 @@ from tradingbot.domain.orders import Role, Side
 from tradingbot.ledger import posting
 from tradingbot.risk import gate
 from tradingbot.risk.equity_guard import EquityGuard
-from tradingbot.risk.limits import changed, tightest
+from tradingbot.risk.limits import Limits, changed, tightest
 from tradingbot.strategy.base import Context, Enter
 
 if TYPE_CHECKING:
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from tradingbot.core.snapshot import EngineConfig, EngineState
     from tradingbot.domain.effects import Decision
     from tradingbot.domain.instrument import Instrument
-    from tradingbot.risk.limits import Limits
 
 MANUAL = "manual"
 """The strategy's name in orders and decisions of people."""
@@ -107,6 +106,14 @@ def change_limits(engine: Engine, event: events.ChangeLimits) -> None:
     set_limits(engine, limits)
     named = ", ".join(f"{name} = {getattr(limits, name)}" for name in wanted)
     engine.desk.alarm("LIMITS_CHANGED", f"{named}: {event.reason}")
+
+
+def reload_limits(engine: Engine, event: events.ReloadLimits) -> None:
+    """Go by the file's limits, and by the changes of people as far as they permit less."""
+    engine.base_limits = changed(engine.base_limits, dict(event.changes), Limits())
+    base = msgspec.structs.replace(engine.config, limits=engine.base_limits)
+    set_limits(engine, restrict(base, engine.state).limits)
+    engine.desk.alarm("LIMITS_CHANGED", f"by the configuration file: {dict(event.changes)}")
 
 
 def set_limits(engine: Engine, limits: Limits) -> None:
@@ -194,6 +201,7 @@ HANDLERS: dict[type, Callable[[Engine, Any], None]] = {
     events.ManualTrade: manual_trade,
     events.ClosePosition: close_position,
     events.ChangeLimits: change_limits,
+    events.ReloadLimits: reload_limits,
     events.ResetAccount: reset_account,
     **confirm.HANDLERS,
 }

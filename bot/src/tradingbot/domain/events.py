@@ -141,6 +141,12 @@ class ChangeLimits(Event, frozen=True, tag="change_limits"):
     reason: str
 
 
+class ReloadLimits(Event, frozen=True, tag="reload_limits"):
+    """The configuration file says other limits; None is no limit. Changes of people hold as far as they permit less."""
+
+    changes: tuple[tuple[str, str | None], ...]
+
+
 class ResetAccount(Event, frozen=True, tag="reset_account"):
     """A person starts a simulated account anew. Nothing is held and no order is open when this comes."""
 

@@ -14,9 +14,11 @@ from tradingbot.web import keys, problems, sse
 from tradingbot.web.routes import docs
 
 if TYPE_CHECKING:
+    from tradingbot.config.flags import Flags
     from tradingbot.config.model import Settings
     from tradingbot.observe.metrics import Metrics
     from tradingbot.runtime.control import Control
+    from tradingbot.runtime.reload import Reload
 
 STATIC = Path(__file__).resolve().parent / "static"
 BODY_BYTES = 1024 * 1024
@@ -25,12 +27,18 @@ IDLE_SECONDS = 30.0
 CLOSE_SECONDS = 2.0
 
 
-def build(settings: Settings, control: Control, metrics: Metrics) -> web.Application:
-    """Put the application together."""
+def build(
+    settings: Settings, control: Control, metrics: Metrics, flags: Flags | None = None, reload: Reload | None = None
+) -> web.Application:
+    """Put the application together; `flags` where there is a Redis, `reload` where there is a configuration file."""
     app = web.Application(middlewares=[problems.middleware], client_max_size=BODY_BYTES)
     app[keys.SETTINGS], app[keys.CONTROL], app[keys.METRICS] = settings, control, metrics
     app[keys.HEALTH], app[keys.STORE] = control.health, control.store
     app[keys.COMMANDS] = Commands(control, live=settings.mode is Mode.LIVE, alone=not settings.kubernetes.name)
+    if flags is not None:
+        app[keys.FLAGS] = flags
+    if reload is not None:
+        app[keys.RELOAD] = reload
     for module in docs.MODULES:
         app.add_routes(module.api.routes)
     app.add_routes(docs.routes)

@@ -93,6 +93,12 @@ class ManualTrade(Ask):
         return words.get(value.lower(), value.lower()) if isinstance(value, str) else value
 
 
+class FlagValue(Ask):
+    """On or off."""
+
+    enabled: StrictBool
+
+
 class DecisionAsk(Ask):
     """For which symbol; all of them without one."""
 

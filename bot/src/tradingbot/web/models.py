@@ -313,3 +313,16 @@ class Codes(Answer):
     """Every denial code with its meaning."""
 
     codes: dict[str, str]
+
+
+class Flag(Answer):
+    """A feature flag."""
+
+    name: str
+    enabled: bool
+
+
+class FlagList(Answer):
+    """All feature flags."""
+
+    flags: dict[str, bool]

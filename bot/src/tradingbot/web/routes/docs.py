@@ -7,10 +7,10 @@ from pathlib import Path
 from aiohttp import web
 
 from tradingbot.web import answers, openapi
-from tradingbot.web.routes import bot, confirm, health, history, simulation, trading
+from tradingbot.web.routes import bot, confirm, flags, health, history, simulation, trading
 
 STATIC = Path(__file__).resolve().parents[1] / "static"
-MODULES = (health, bot, trading, confirm, history, simulation)
+MODULES = (health, bot, trading, confirm, flags, history, simulation)
 
 routes = web.RouteTableDef()
 

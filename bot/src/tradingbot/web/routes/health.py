@@ -11,12 +11,14 @@ from tradingbot import __version__
 from tradingbot.domain.money import plain
 from tradingbot.observe import metrics, system
 from tradingbot.web import answers, figures
-from tradingbot.web.keys import CONTROL, HEALTH, METRICS, SETTINGS
+from tradingbot.web.keys import CONTROL, FLAGS, HEALTH, METRICS, RELOAD, SETTINGS
 from tradingbot.web.openapi import Api, Call, Nothing
 
 if TYPE_CHECKING:
+    from tradingbot.config.flags import Flags
     from tradingbot.config.model import Settings
     from tradingbot.runtime.control import Control
+    from tradingbot.runtime.reload import Reload
 
 api = Api()
 TAG = "health"
@@ -57,14 +59,16 @@ async def detailed(call: Plain) -> web.Response:
     body = answers.health_of(settings, control, app[HEALTH])
     found = {
         **body,
-        "dependencies": dependencies(settings, control),
+        "dependencies": dependencies(settings, control, app.get(FLAGS), app.get(RELOAD)),
         "reasons": answers.restrictions(control),
         "system": system.figures(),
     }
     return answers.json(found, 200 if body["status"] == "healthy" else 503)
 
 
-def dependencies(settings: Settings, control: Control) -> list[dict[str, str]]:
+def dependencies(
+    settings: Settings, control: Control, flags: Flags | None = None, reload: Reload | None = None
+) -> list[dict[str, str]]:
     """List what the bot needs, and whether it has it."""
     health = control.health
     held = {entry.source: entry.reason for entry in control.board.restrictions()}
@@ -80,7 +84,16 @@ def dependencies(settings: Settings, control: Control) -> list[dict[str, str]]:
         _dependency("kubernetes", "watch" not in held, held.get("watch", watched))
         if watched
         else _unused("kubernetes"),
+        _dependency("redis", not flags.problem, flags.problem or "answers") if flags else _unused("redis"),
+        _configuration(reload) if reload else _unused("configuration file"),
     ]
+
+
+def _configuration(reload: Reload) -> dict[str, str]:
+    detail = reload.problem or "read"
+    if reload.waiting:
+        detail += f"; counts with the next start: {', '.join(reload.waiting)}"
+    return _dependency("configuration file", not reload.problem, detail)
 
 
 def _dependency(name: str, up: object, detail: str) -> dict[str, str]:

@@ -1,6 +1,6 @@
 // The API's page: reads the OpenAPI document of this server and lets every operation be tried.
 const $ = (id) => document.getElementById(id);
-const TAGS = ["bot", "trading", "simulation", "history", "health"];
+const TAGS = ["bot", "trading", "flags", "simulation", "history", "health"];
 let schemas = {};
 
 function element(name, text = "", className = "") {

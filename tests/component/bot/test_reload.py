@@ -1,0 +1,97 @@
+"""The configuration file changes while the bot runs."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import TYPE_CHECKING, Any
+
+from tests.component.bot.process import BotProcess, until_rows
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+KEY = {"X-API-Key": "key"}
+
+
+def rewrite(bot: BotProcess, **changes: Any) -> None:
+    """Replace the file as a person's editor does."""
+    path = bot.folder / f"{bot.name}.yaml"
+    part = path.with_suffix(".part")
+    part.write_text(json.dumps({**bot.config, **changes}))
+    part.replace(path)
+
+
+async def until(look: Callable[[], Any], holds: Callable[[Any], bool], seconds: float = 20.0) -> Any:
+    found: Any = None
+    for _ in range(int(seconds / 0.1)):
+        found = await look()
+        if holds(found):
+            return found
+        await asyncio.sleep(0.1)
+    raise AssertionError(found)
+
+
+def limits(bot: BotProcess) -> Callable[[], Any]:
+    async def look() -> Any:
+        return (await bot.get("/api/v1/bot/config"))[1]
+
+    return look
+
+
+def configuration(bot: BotProcess) -> Callable[[], Any]:
+    async def look() -> Any:
+        health = (await bot.get("/api/v1/status/health/detailed"))[1]
+        return next(one for one in health["dependencies"] if one["name"] == "configuration file")
+
+    return look
+
+
+async def test_limits_count_at_once_and_a_persons_tighter_one_stays(
+    database: str, bots: Callable[..., BotProcess]
+) -> None:
+    bot = bots("pod", database, environment={"API_KEY": "key"}).start()
+    await bot.trading()
+    await bot.ask("PATCH", "/api/v1/bot/config", {"max_open_positions": 2}, **KEY)
+    rewrite(bot, risk={"max_drawdown": 0.2, "max_open_positions": 4, "daily_loss_limit": 1})
+    found = await until(limits(bot), lambda found: found["configured"]["max_drawdown"] == "0.2")
+    assert (found["effective"]["max_drawdown"], found["effective"]["max_open_positions"]) == ("0.2", 2)
+    rewrite(bot, risk={"max_drawdown": 0.3, "max_open_positions": 1})
+    found = await until(limits(bot), lambda found: found["configured"]["max_drawdown"] == "0.3")
+    assert (found["effective"]["max_drawdown"], found["effective"]["max_open_positions"]) == ("0.3", 1)
+    assert bot.end() == 0
+
+
+async def test_a_file_that_is_wrong_changes_nothing_and_is_shown(
+    database: str, bots: Callable[..., BotProcess]
+) -> None:
+    bot = bots("pod", database).start()
+    await bot.trading()
+    assert (await configuration(bot)())["status"] == "up"
+    rewrite(bot, risk={"max_drawdwn": 0.1})
+    found = await until(configuration(bot), lambda found: "did you mean max_drawdown?" in found["detail"])
+    assert found["status"] == "down"
+    rewrite(bot, mode="wild")
+    await until(configuration(bot), lambda found: "mode" in found["detail"])
+    (bot.folder / "pod.yaml").unlink()
+    await until(configuration(bot), lambda found: "cannot be read" in found["detail"])
+    assert (await limits(bot)())["configured"]["max_drawdown"] == "1"
+    await until_rows(database, "SELECT count(*) FROM simulation.trades", 2)
+    rewrite(bot)
+    await until(configuration(bot), lambda found: found["status"] == "up")
+    assert bot.end() == 0
+
+
+async def test_the_file_pauses_and_starts_and_names_what_needs_a_restart(
+    database: str, bots: Callable[..., BotProcess]
+) -> None:
+    bot = bots("pod", database).start()
+    await bot.trading()
+    rewrite(bot, trading="Paused")
+    status = await bot.until(lambda s: s["state"] == "PAUSED")
+    assert status["reasons"][0]["source"] == "spec"
+    rewrite(bot, strategy={"name": "moving-average-cross"})
+    await bot.until(lambda s: s["state"] == "ACTIVE")
+    found = await configuration(bot)()
+    assert (found["status"], found["detail"]) == ("up", "read; counts with the next start: strategy")
+    assert bot.end() == 0
