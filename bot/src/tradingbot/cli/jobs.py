@@ -28,10 +28,20 @@ def run_preflight(config: Path | None) -> int:
     return _report(config, preflight, lambda report: report["verdict"] == OK)
 
 
+def run_kill(config: Path | None, stop_id: str, deadline: float, *, close_positions: bool) -> int:
+    """End what a bot has left at the exchange; 0 when all of it is confirmed, 1 when something is left or unknown."""
+    from tradingbot.jobs.kill import Order, good, kill
+    from tradingbot.jobs.outcome import bounded
+
+    order = Order(stop_id=stop_id, close_positions=close_positions, deadline=deadline)
+    return _report(config, lambda settings, clock: kill(settings, clock, order), good, bounded)
+
+
 def _report(
     config: Path | None,
     work: Callable[[Settings, Clock], Awaitable[dict[str, Any]]],
     good: Callable[[dict[str, Any]], bool],
+    shorten: Callable[[dict[str, Any]], dict[str, Any]] = lambda report: report,
 ) -> int:
     logs.configure("INFO", "", "")
     try:
@@ -45,5 +55,5 @@ def _report(
     except ConfigurationError as error:
         return termination.refuse(error.reason, error.message)
     print(json.dumps(report, ensure_ascii=False), flush=True)
-    termination.leave(report)
+    termination.leave(shorten(report))
     return 0 if good(report) else 1

@@ -94,6 +94,19 @@ def preflight(config: ConfigFile = None) -> None:
     raise typer.Exit(run_preflight(config))
 
 
+@app.command()
+def kill(
+    stop_id: Annotated[str, typer.Option(help="The emergency stop that this carries out, as in status.emergencyStop.")],
+    close_positions: Annotated[bool, typer.Option("--close-positions", help="Sell what is this bot's.")] = False,
+    deadline: Annotated[float, typer.Option(min=10, max=3600, help="Seconds for all of it.")] = 60.0,
+    config: ConfigFile = None,
+) -> None:
+    """Take back what an unreachable bot has left at the exchange, and shut it out of its database."""
+    from tradingbot.cli.jobs import run_kill
+
+    raise typer.Exit(run_kill(config, stop_id, deadline, close_positions=close_positions))
+
+
 def main() -> None:
     """Entry point of the command `tradingbot`."""
     app()

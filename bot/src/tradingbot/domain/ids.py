@@ -29,6 +29,20 @@ def client_id(bot: str, epoch: int, seq: int) -> str:
     return f"tb{bot_mark(bot)}-{base36(epoch)}-{base36(seq)}"
 
 
+def is_of(bot: str, client_id: str) -> bool:
+    """Tell whether a client order id is one of this bot's, in any epoch and from any of its processes."""
+    return client_id.startswith(f"tb{bot_mark(bot)}-")
+
+
+def kill_id(bot: str, run: int, seq: int) -> str:
+    """Return the client order id of an order of `tradingbot kill`; `run` is the time of its start in milliseconds.
+
+    The database, which gives epochs, may be gone, so the time takes their place. Read as an epoch it would be one
+    beyond 10^13, so it is never the id of an intent.
+    """
+    return f"tb{bot_mark(bot)}-k{base36(run)}-{base36(seq)}"
+
+
 def trade_id(order: str, number: int) -> str:
     """Return the id of the `number`-th fill of an order at the simulated exchange."""
     return f"{order}.{number}"

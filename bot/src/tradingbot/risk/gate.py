@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from tradingbot.domain.denial import DenialCode, Denied
+from tradingbot.domain.instrument import MarketType
 from tradingbot.domain.money import UNIT, ZERO, add, ceil_to, mul
 from tradingbot.domain.orders import Approved, Intent, OrderType, Role, Side
 from tradingbot.risk.checks.duplicate import duplicate
@@ -137,6 +138,45 @@ def closing(
             reason=reason,
             ts=draft.ts,
             limit_price=target,
+            stop_price=stop,
+            reduce_only=True,
+            hold=ZERO,
+        )
+    )
+
+
+def reducing(
+    instrument: Instrument,
+    quantity: Decimal,
+    draft: Draft,
+    reason: str,
+    *,
+    limit: Decimal | None = None,
+    stop: Decimal | None = None,
+) -> Approved[Intent] | None:
+    """Make a sale of what a spot account holds when no engine runs: at `limit` or better at once, or from `stop` on.
+
+    It reduces only. None where there is nothing to sell, or no price for it.
+    """
+    size = instrument.quantity_down(quantity)
+    price = limit if stop is None else stop
+    if size <= 0 or price is None or price <= 0 or instrument.market_type is not MarketType.SPOT:
+        return None
+    return Approved(
+        Intent(
+            client_id=draft.client_id,
+            bot=draft.bot,
+            epoch=draft.epoch,
+            seq=draft.seq,
+            symbol=instrument.symbol,
+            side=Side.SELL,
+            type=OrderType.MARKET if stop is None else OrderType.STOP,
+            role=Role.FLATTEN if stop is None else Role.STOP,
+            quantity=size,
+            strategy=draft.strategy,
+            reason=reason,
+            ts=draft.ts,
+            limit_price=limit,
             stop_price=stop,
             reduce_only=True,
             hold=ZERO,

@@ -89,6 +89,7 @@ class ToldFill(msgspec.Struct, frozen=True):
     fee: NativeFee
     liquidity: Liquidity
     ts: int
+    side: Side | None = None
 
 
 class Ticket(msgspec.Struct, frozen=True):
@@ -306,6 +307,7 @@ def fill(trade: Any, market_id: str, quote: str) -> ToldFill:
         fee=NativeFee(str(fee.get("currency") or quote), cost),
         liquidity=Liquidity.MAKER if trade.get("takerOrMaker") == "maker" else Liquidity.TAKER,
         ts=1000 * int(trade["timestamp"]),
+        side=Side(trade["side"]) if trade.get("side") in ("buy", "sell") else None,
     )
 
 

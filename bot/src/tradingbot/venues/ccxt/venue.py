@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from tradingbot.domain.money import ZERO, plain
 from tradingbot.domain.orders import Side
@@ -37,6 +37,8 @@ WEIGHT_CANCEL = 1
 WEIGHT_LOOK_UP = 4
 WEIGHT_MARKETS = 20
 REMEMBERED = 20_000
+
+T = TypeVar("T")
 
 
 class CcxtVenue:
@@ -70,6 +72,8 @@ class CcxtVenue:
         self._sent: OrderedDict[str, float] = OrderedDict()
         self._missed: OrderedDict[str, float] = OrderedDict()
         """By client id, when the exchange first said that it does not know the order (monotonic seconds)."""
+        self.filled: OrderedDict[str, Decimal] = OrderedDict()
+        """By client id, how much of an order had been filled when it was last looked up, in base currency."""
 
     def __repr__(self) -> str:
         return f"CcxtVenue({self.gateway!r})"
@@ -294,6 +298,7 @@ class CcxtVenue:
             return await self._missing(client_id, symbol, lane)
         if isinstance(found, Found):
             self._missed.pop(client_id, None)
+            _keep(self.filled, client_id, found.filled)
             self.reader.names.learn(symbol, found.venue_id, client_id)
         return found
 
@@ -389,7 +394,7 @@ def _set_aside(rules: Rules, whole: Mapping[str, Decimal], free: Mapping[str, De
     return any(whole[asset] != free[asset] for asset in (rules.instrument.base, rules.instrument.quote))
 
 
-def _keep(memory: OrderedDict[str, float], client_id: str, value: float) -> None:
+def _keep(memory: OrderedDict[str, T], client_id: str, value: T) -> None:
     memory[client_id] = value
     while len(memory) > REMEMBERED:
         memory.popitem(last=False)
