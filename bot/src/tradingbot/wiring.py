@@ -25,6 +25,7 @@ from tradingbot.domain.states import State
 from tradingbot.feeds import catalogue
 from tradingbot.observe import health, logs
 from tradingbot.observe.metrics import Metrics
+from tradingbot.report.promotion import Promotion
 from tradingbot.risk.limits import Limits
 from tradingbot.runtime.approval import Approval
 from tradingbot.runtime.clock import WallClock
@@ -34,6 +35,7 @@ from tradingbot.runtime.reload import STATES, Reload
 from tradingbot.runtime.selfwatch import SelfWatch, in_pod
 from tradingbot.runtime.session import Parts, Session
 from tradingbot.runtime.supervisor import Supervisor
+from tradingbot.runtime.trail import Consent, Trail
 from tradingbot.runtime.watchdog import Watchdog
 from tradingbot.store.postgres import PostgresStore
 from tradingbot.store.sqlite import SqliteStore
@@ -223,16 +225,43 @@ def parts(settings: Settings, environment: Mapping[str, str], connection: accoun
         quote = split_symbol(settings.strategy.symbols[0])[1]
         return SimExchange(rules(settings), instruments, {quote: settings.simulation.initial_capital})
 
-    pod = settings.kubernetes.pod or environment.get("HOSTNAME") or socket.gethostname()
     return Parts(
         feed=lambda wanted: feed(settings, wanted),
         engine=make_engine,
         venue=make_venue,
         symbols=symbols,
         speed=settings.simulation.feed.speed,
-        holder=pod if settings.kubernetes.pod else f"{pod}-{os.getpid()}",
+        holder=holder(settings, environment),
         link=connection,
     )
+
+
+def subject(settings: Settings) -> str:
+    """Return what changes when something else is traded, or within other limits."""
+    strategy, limits = settings.strategy, settings.risk.model_dump(mode="json")
+    text = msgspec.json.encode([strategy_key(settings), sorted(strategy.symbols), limits], order="deterministic")
+    return hashlib.sha256(text).hexdigest()[:16]
+
+
+def consent(settings: Settings, environment: Mapping[str, str], account: str) -> Consent:
+    """Return who let this process trade what."""
+    given = settings.approval if settings.mode is Mode.LIVE and settings.approval else ApprovalSection()
+    return Consent(
+        mode=settings.mode.value,
+        subject=subject(settings),
+        config_hash=settings.config_hash,
+        holder=holder(settings, environment),
+        digest=given.digest,
+        approved_by=given.approved_by,
+        expires_at=given.expires_at,
+        account=account,
+    )
+
+
+def holder(settings: Settings, environment: Mapping[str, str]) -> str:
+    """Return the name of this process in the database."""
+    pod = settings.kubernetes.pod or environment.get("HOSTNAME") or socket.gethostname()
+    return pod if settings.kubernetes.pod else f"{pod}-{os.getpid()}"
 
 
 def ledger(settings: Settings) -> Path:
@@ -275,6 +304,8 @@ class Application:
             given = settings.approval or ApprovalSection()
             self.control.account = self.link.account
             self.control.approval = Approval(self.control, given.digest, given.expires_at)
+        self.control.trail = Trail(self.control, consent(settings, environment, self.control.account))
+        self.promotion = Promotion(self.store, self.clock, subject(settings), self._show)
         self.supervisor = Supervisor(self.control)
         self.reload = None
         if source is not None:
@@ -300,6 +331,9 @@ class Application:
         address = in_pod(environment, namespace, section.name, section.uid, section.api_url)
         return SelfWatch(address, self.control, self.clock)
 
+    def _show(self, promotion: dict[str, Any] | None) -> None:
+        self.control.promotion = promotion
+
     async def run(self, beside: Callable[[int], Coroutine[None, None, None]] | None = None) -> int:
         """Run until a signal; return the exit code.
 
@@ -312,6 +346,10 @@ class Application:
         _log.info("listening", port=port, strategy=self.settings.strategy.name, symbols=self.settings.strategy.symbols)
         self.supervisor.start("session", self.session.run())
         self.supervisor.start("watchdog", Watchdog(self.control).run())
+        if self.control.trail is not None:
+            self.supervisor.start("trail", self.control.trail.run())
+        if self.settings.mode is Mode.SIMULATION:
+            self.supervisor.start("promotion", self.promotion.run())
         if self.control.approval is not None:
             self.supervisor.start("approval", self.control.approval.run())
         if self.watch is not None:

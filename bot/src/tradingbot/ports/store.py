@@ -17,13 +17,14 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 
-TIES = {"trades": "trade_id", "orders": "client_id", "decisions": "seq", "equity": "market_ts"}
+TIES = {"trades": "trade_id", "orders": "client_id", "decisions": "seq", "equity": "market_ts", "audit": "number"}
 """What tells rows of the same market time apart."""
 FILTERS: dict[str, tuple[str, ...]] = {
     "trades": ("symbol", "side", "role", "strategy", "client_id"),
     "orders": ("symbol", "side", "role", "state", "strategy", "client_id"),
     "decisions": ("symbol", "action", "approved", "code", "strategy"),
     "equity": (),
+    "audit": ("event",),
 }
 """Columns by which rows can be chosen; `approved` is `true` or `false`."""
 
@@ -103,6 +104,37 @@ class Batch(msgspec.Struct, kw_only=True):
     decisions: list[Decision] = []
     equity: list[EquityPoint] = []
     latches: list[LatchRow] = []
+
+
+class AuditRow(msgspec.Struct, frozen=True, kw_only=True):
+    """Something that changes who answers for what is traded. Texts are empty where they do not apply."""
+
+    at: datetime
+    event: str
+    """`started`, `approved`, `reducing` or `leaving`."""
+    from_mode: str
+    to_mode: str
+    subject: str
+    """Hash of what is traded: strategy, parameters, symbols and limits."""
+    reached_ts: int
+    """Market time that the ledger had reached, in microseconds."""
+    digest: str = ""
+    approved_by: str = ""
+    expires_at: datetime | None = None
+    account: str = ""
+    config_hash: str = ""
+    holder: str = ""
+    """The process that writes."""
+    reason: str = ""
+
+
+class Curve(msgspec.Struct, frozen=True):
+    """What the equity curve shows after a market time; times in microseconds, 0 without any point."""
+
+    first_ts: int = 0
+    last_ts: int = 0
+    drawdown: Decimal = Decimal(0)
+    """Largest fall below the peak, as a fraction of it."""
 
 
 class Lease(msgspec.Struct, frozen=True):
@@ -185,6 +217,14 @@ class Store(Protocol):
         """Raise `UnavailableError` unless the database answers."""
         ...
 
+    async def audit(self, row: AuditRow) -> None:
+        """Write down what changed, lease or not."""
+        ...
+
+    async def curve(self, after: int) -> Curve:
+        """Sum the equity curve up, from the first point after a market time."""
+        ...
+
     async def rows(
         self,
         table: str,
@@ -194,7 +234,7 @@ class Store(Protocol):
         tie: str = "",
         where: Mapping[str, str] | None = None,
     ) -> list[Mapping[str, Any]]:
-        """Read the newest rows of `trades`, `decisions`, `orders` or `equity`, newest first.
+        """Read the newest rows of `trades`, `decisions`, `orders`, `equity` or `audit`, newest first.
 
         `before` is the market time of the last row that is known already, and `tie` its value in the column `TIES`
         (without it, rows of that very moment are left out). `where` holds columns of `FILTERS` and their text.

@@ -6,7 +6,7 @@ It outlives sessions: a stop that is seen in standby, or before the database ans
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from tradingbot.ports.store import Store
     from tradingbot.runtime.approval import Approval
     from tradingbot.runtime.runner import Runner
+    from tradingbot.runtime.trail import Trail
 
 LATCH_SECONDS = 1.0
 """How long a stop waits for its latch to be durable before the cancels go out anyway."""
@@ -53,6 +54,9 @@ class Control:
         self.account = ""
         """Fingerprint of the key of a live bot."""
         self.approval: Approval | None = None
+        self.trail: Trail | None = None
+        self.promotion: dict[str, Any] | None = None
+        """What the simulation has shown so far."""
         """Only a live bot has one."""
         self._durable = False
         self._writing: asyncio.Task[None] | None = None

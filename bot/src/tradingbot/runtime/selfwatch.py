@@ -204,6 +204,8 @@ class SelfWatch:
             str(resume.get("reason") or ""),
             active=stop.get("active") is True,
         )
+        if self.control.trail is not None:
+            self.control.trail.see(item)
         if self.control.approval is not None:
             self.control.approval.see(spec.get("approval"))
         wanted = spec.get("trading", "Active")

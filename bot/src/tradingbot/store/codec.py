@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tradingbot.domain.effects import Decision, Post
     from tradingbot.domain.fills import EquityPoint, Position, Trade
     from tradingbot.domain.orders import Intent, Order
-    from tradingbot.ports.store import Batch
+    from tradingbot.ports.store import AuditRow, Batch
 
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 
@@ -227,6 +227,13 @@ def latches(items: Iterable[LatchRow]) -> str:
             for row in items
         ]
     )
+
+
+def audit(row: AuditRow) -> str:
+    """Encode a row of the audit trail."""
+    values = msgspec.structs.asdict(row)
+    at, expires = values.pop("at"), values["expires_at"]
+    return _text([values | {"market_ts": microseconds(at), "expires_at": None if expires is None else iso(expires)}])
 
 
 def cursor(values: Mapping[str, int]) -> str:

@@ -20,12 +20,14 @@ POSTINGS = "tx, leg, account, asset, amount, cause, market_ts"
 EQUITY = "market_ts, at, equity, cash, unrealized, peak, day_start"
 DECISIONS = "seq, symbol, strategy, action, side, approved, code, facts, reason, client_id, market_ts, decided_at"
 LATCHES = "source, state, reason, since, stop_id, origin, close_positions, outcome"
+AUDIT = """event, from_mode, to_mode, digest, approved_by, expires_at, account, config_hash, subject, holder, reason,
+    reached_ts, market_ts"""
 LATCH_ROW = f"{LATCHES}, number, cleared_at, cleared_by, cleared_reason, cleared_object"
 
 LEASE_SECONDS = 15.0
 """How long a lease holds without being renewed."""
 _FOREVER = 2**62
-_NUMBERED = ("decisions", "equity")
+_NUMBERED = ("decisions", "equity", "audit")
 """Tables whose ties are numbers."""
 
 LIVE_STATES = "('INTENT', 'SENT', 'OPEN', 'PARTIAL', 'UNKNOWN')"

@@ -12,8 +12,10 @@ import msgspec
 
 from tradingbot.domain.errors import ConfigurationError
 from tradingbot.ports.store import (
+    AuditRow,
     Batch,
     Clearing,
+    Curve,
     FencedError,
     LatchRow,
     Lease,
@@ -227,7 +229,16 @@ class PostgresStore:
                 await connection.execute(self._sql["WRITE_LATCH"], self.bot, codec.latches([after]))
         return codec.latch(cast("Mapping[str, Any]", row)) if row["source"] is not None else None
 
+    async def audit(self, row: AuditRow) -> None:
+        """Write down what changed."""
+        await self._fetch("AUDIT", self.bot, codec.audit(row))
+
     # -- reading ---------------------------------------------------------------------------------------------------
+
+    async def curve(self, after: int) -> Curve:
+        """Sum the equity curve up."""
+        (row,) = await self._fetch("CURVE", self.bot, after)
+        return Curve(row["first_ts"], row["last_ts"], row["drawdown"])
 
     async def rows(
         self,
@@ -258,7 +269,7 @@ def _statements() -> dict[str, str]:
     )
     latches = ("WRITE_LATCH", "UPDATE_LATCH", "CLEAR_LATCH", "LATCHES")
     found = {name: str(getattr(statements, name)) for name in (*names, *latches)}
-    return {**found, "PING": "SELECT 1"}
+    return {**found, "PING": "SELECT 1", "AUDIT": statements.AUDIT, "CURVE": statements.CURVE}
 
 
 def _cause(error: BaseException) -> str:

@@ -18,8 +18,10 @@ import msgspec
 from tradingbot.domain.market import SECOND
 from tradingbot.domain.money import ZERO, add, plain
 from tradingbot.ports.store import (
+    AuditRow,
     Batch,
     Clearing,
+    Curve,
     FencedError,
     LatchRow,
     Lease,
@@ -328,7 +330,16 @@ class SqliteStore:
 
         return await self._write(work)
 
+    async def audit(self, row: AuditRow) -> None:
+        """Write down what changed."""
+        await self._write(lambda connection: connection.execute(sql.AUDIT, (self.bot, codec.audit(row))))
+
     # -- reading ---------------------------------------------------------------------------------------------------
+
+    async def curve(self, after: int) -> Curve:
+        """Sum the equity curve up."""
+        (row,) = await self._read(sql.CURVE, self.bot, after)
+        return Curve(row["first_ts"], row["last_ts"], Decimal(str(row["drawdown"])))
 
     async def rows(
         self,

@@ -63,6 +63,12 @@ INSERTS = {
     "latches": _insert("latches", columns.LATCHES, _UPSERT_LATCH),
 }
 
+AUDIT = _insert("audit", columns.AUDIT)
+# A fraction for a person: the digits of a float are enough.
+CURVE = """SELECT coalesce(min(market_ts), 0) AS first_ts, coalesce(max(market_ts), 0) AS last_ts,
+    coalesce(max((CAST(peak AS REAL) - CAST(equity AS REAL)) / nullif(CAST(peak AS REAL), 0)), 0) AS drawdown
+FROM equity WHERE bot = ?1 AND market_ts > ?2"""
+
 WRITE_LATCH = f"{INSERTS['latches']} RETURNING {columns.LATCH_ROW}"
 UPDATE_LATCH = f"""
 UPDATE latches SET close_positions = close_positions OR ?3, outcome = coalesce(?4, outcome)
@@ -95,6 +101,7 @@ _READ = {
     "orders": f"SELECT {columns.ORDERS}, updated_at FROM orders",
     "decisions": f"SELECT {columns.DECISIONS} FROM decisions",
     "equity": f"SELECT {columns.EQUITY} FROM equity",
+    "audit": f"SELECT number, {columns.AUDIT}, recorded_at FROM audit",
 }
 
 
@@ -105,7 +112,7 @@ def newest(table: str, *, tie: bool, where: Iterable[str]) -> str:
 
 _AMOUNTS = """quantity, limit_price, stop_price, hold, filled, average_price, fees, price, fee, realized, cost,
     stop_loss, take_profit, amount, equity, cash, unrealized, peak, day_start"""
-_MOMENTS = "decided_at, created_at, updated_at, executed_at, recorded_at, at, since, cleared_at, opened_at"
+_MOMENTS = "decided_at, created_at, updated_at, executed_at, recorded_at, at, since, cleared_at, opened_at, expires_at"
 DECIMALS = frozenset(columns.names(_AMOUNTS))
 TIMES = frozenset(columns.names(_MOMENTS))
 BOOLEANS = frozenset({"approved", "reduce_only", "close_positions"})

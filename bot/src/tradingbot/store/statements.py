@@ -136,11 +136,20 @@ LIVE_ORDERS = f"""SELECT client_id, state FROM {{schema}}.orders
 WHERE bot = $1 AND state IN {columns.LIVE_STATES}"""
 HOLDINGS = "SELECT symbol, quantity FROM {schema}.positions WHERE bot = $1"
 
+AUDIT = f"""
+INSERT INTO {{schema}}.audit (bot, {columns.AUDIT})
+SELECT $1, {columns.AUDIT} FROM json_populate_recordset(NULL::{{schema}}.audit, $2::json)
+"""
+CURVE = """SELECT coalesce(min(market_ts), 0) AS first_ts, coalesce(max(market_ts), 0) AS last_ts,
+    coalesce(max((peak - equity) / nullif(peak, 0)), 0) AS drawdown
+FROM {schema}.equity WHERE bot = $1 AND market_ts > $2"""
+
 NEWEST = {
     "trades": f"SELECT {columns.TRADES}, recorded_at FROM {{schema}}.trades",
     "orders": f"SELECT {columns.ORDERS}, updated_at FROM {{schema}}.orders",
     "decisions": f"SELECT {columns.DECISIONS} FROM {{schema}}.decisions",
     "equity": f"SELECT {columns.EQUITY} FROM {{schema}}.equity",
+    "audit": f"SELECT number, {columns.AUDIT}, recorded_at FROM {{schema}}.audit",
 }
 
 

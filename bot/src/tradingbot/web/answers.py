@@ -12,6 +12,7 @@ from aiohttp import web
 from tradingbot import __version__
 from tradingbot.domain.denial import MEANING, DenialCode
 from tradingbot.domain.money import plain
+from tradingbot.domain.orders import Role
 from tradingbot.domain.states import State
 from tradingbot.risk.limits import CHANGEABLE, Limits
 from tradingbot.runtime import resume
@@ -90,8 +91,10 @@ def status(settings: Settings, control: Control, health: Health) -> dict[str, An
         "epoch": control.epoch,
         "positions": len(picture.positions) if picture else 0,
         "open_orders": len(picture.orders) if picture else 0,
+        "entry_orders": sum(order.role == Role.ENTRY.value for order in picture.orders) if picture else 0,
         "account": control.account or None,
         "approval": control.approval.told() if control.approval is not None else None,
+        "promotion": control.promotion,
         "confirmations": len(picture.waiting) if picture else 0,
         "reasons": reasons,
         "stop": None

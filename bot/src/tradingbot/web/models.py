@@ -56,6 +56,19 @@ class Approval(Answer):
     valid: bool
 
 
+class Promotion(Answer):
+    """Figures of the simulation's own ledger."""
+
+    days: Amount
+    """Market days."""
+    trades: int
+    """Round trips."""
+    max_drawdown: Amount
+    """As a fraction of the peak."""
+    profit_factor: str | None
+    """Gains over losses, after fees; Infinity without a loss, null without a trade."""
+
+
 class WaitingOrder(Answer):
     """An order that waits for a person."""
 
@@ -94,9 +107,13 @@ class Status(Open):
     epoch: int
     positions: int
     open_orders: int
+    entry_orders: int
+    """Open orders that would open or enlarge a position."""
     account: Any
     """Fingerprint of the key of a live bot, else null; money, in /api/v1/bot/status."""
     approval: Approval | None
+    promotion: Promotion | None
+    """What the simulation has shown with its present strategy and limits."""
     confirmations: int
     """Orders that wait for a person, in /api/v1/bot/orders/waiting."""
     reasons: list[Reason]
