@@ -179,6 +179,8 @@ class Machine(RuleBasedStateMachine):
         self.rows = Rows()
         self.object: dict[str, Any] = {"trading": "Active"}
         self.generation = 0
+        self.status: dict[str, Any] = {}
+        """The latch of an operator that is late, and that is told of a lifted stop only when it asks."""
         self.asked: set[tuple[str, int]] = set()
         """Which ids were named by which generation's resume."""
 
@@ -212,10 +214,12 @@ class Machine(RuleBasedStateMachine):
     def _show(self, *, both: bool = True) -> None:
         self.generation += 1
         wish = self.object.get("resume")
-        if wish and not (self.object.get("emergencyStop") or {}).get("active"):
+        standing = self.status.get("standing") is True
+        if wish and not standing and not (self.object.get("emergencyStop") or {}).get("active"):
             self.asked.add((wish["stopId"], self.generation))
         metadata = {"name": "btc", "uid": UID, "generation": self.generation, "resourceVersion": "1"}
-        item = {"metadata": metadata, "spec": dict(self.object)}
+        status = {"emergencyStop": dict(self.status)} if self.status else {}
+        item = {"metadata": metadata, "spec": dict(self.object), "status": status}
 
         async def take() -> None:
             self.leader.watch._take(item)
@@ -254,6 +258,51 @@ class Machine(RuleBasedStateMachine):
         if revert:
             self.object.pop("emergencyStop", None)
         self._show()
+
+    @rule()
+    def stop_of_the_namespace(self) -> None:
+        """The operator latches it, in the status only; the spec knows nothing of it."""
+        if not self.status:
+            self.status = {"id": f"{UID[:8]}-{self.generation}", "source": "namespace"}
+        self.status["standing"] = True
+        self.generation -= 1
+        self._show()
+        assert not self.leader.trading
+
+    @rule()
+    def the_annotation_is_taken_off(self) -> None:
+        self.status.pop("standing", None)
+        self.generation -= 1
+        self._show()
+
+    @rule()
+    def the_operator_looks(self) -> None:
+        """What the bot holds is latched in the status; what it says that it lifted is taken out."""
+        control, wish = self.leader.control, self.object.get("resume") or {}
+        stop, last = control.stop, control.last_stop
+        named = wish.get("stopId") == self.status.get("id") and not self.status.get("standing")
+        asked = (self.object.get("emergencyStop") or {}).get("active")
+        lifted = stop is None and last is not None and last.stop_id == self.status.get("id")
+        if lifted and self.status.get("standing"):
+            self.status["id"] = f"{UID[:8]}-{self.generation}"
+        elif named and not asked and lifted:
+            self.status = {}
+        elif stop is not None and not self.status:
+            self.status = {"id": stop.stop_id, "source": stop.origin}
+        self.generation -= 1
+        self._show()
+
+    @precondition(lambda self: self.rows.up)
+    @rule()
+    def a_new_database(self) -> None:
+        """Everything in the database is lost; the operator's latch is not."""
+        self.rows.rows.clear()
+        self.leader, self.standby = Process(self.rows), Process(self.rows)
+        self._do(self.leader.start())
+        self.generation -= 1
+        self._show()
+        if self.status and (self.object.get("resume") or {}).get("stopId") != self.status["id"]:
+            assert not self.leader.trading, "the latch of the status is not lost with the database"
 
     @rule()
     def the_same_again(self) -> None:
@@ -304,7 +353,8 @@ class Machine(RuleBasedStateMachine):
         if not hasattr(self, "leader"):
             return
         stop_wanted = (self.object.get("emergencyStop") or {}).get("active")
-        if self.rows.held or stop_wanted or self.leader.control.stop is not None:
+        standing = self.status.get("standing") is True
+        if self.rows.held or stop_wanted or standing or self.leader.control.stop is not None:
             assert not self.leader.trading
 
     @invariant()

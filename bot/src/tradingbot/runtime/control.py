@@ -103,6 +103,31 @@ class Control:
         self.latch(more, durable=False)
         return more
 
+    def stop_in_status(self, stop_id: str, origin: str, reason: str, *, close_positions: bool) -> None:
+        """Go by the stop that the object's status holds, unless it is the one that was resumed last.
+
+        The operator takes it out of the status only after this process has said that it lifted it.
+        """
+        last, ours = self.last_stop, self.stop
+        if last is not None and last.stop_id == stop_id:
+            return
+        if ours is not None and ours.key not in self.resume.lifted:
+            if close_positions and not ours.close_positions:
+                self.latch(msgspec.structs.replace(ours, close_positions=True))
+            return
+        _log.error("emergency stop found in the status", stop_id=stop_id, origin=origin, reason=reason)
+        self.latch(
+            LatchRow(
+                source=EMERGENCY,
+                state=State.KILLED,
+                reason=reason,
+                since=self.clock.now(),
+                stop_id=stop_id,
+                origin=origin,
+                close_positions=close_positions,
+            )
+        )
+
     def latch(self, row: LatchRow, *, durable: bool = False) -> None:
         """Let an emergency stop be the one that counts, in the place of the one that did; nothing is loosened."""
         self.stop, self._durable = row, durable

@@ -102,7 +102,10 @@ class Resume:
                 f"spec.resume.stopId is {self._named}, which names no latch that holds: to resume, set it to {wanted}"
             )
         if self._stopped:
-            return f"spec.resume names {self._named}, but spec.emergencyStop.active is true: set it to false as well"
+            return (
+                f"spec.resume names {self._named}, but the stop is still asked for: set spec.emergencyStop.active to "
+                "false, and take the annotation tradingbots.dev/emergency-stop off the namespace"
+            )
         return f"the resume of {self._named} is seen; it takes effect when the trading process has it in the database"
 
     # -- the database ----------------------------------------------------------------------------------------------

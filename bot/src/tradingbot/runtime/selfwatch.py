@@ -197,12 +197,25 @@ class SelfWatch:
                 str(stop.get("reason") or "spec.emergencyStop.active is true"),
                 close_positions=stop.get("closePositions") is True,
             )
+        latched = (item.get("status") or {}).get("emergencyStop") or {}
+        if latched.get("id"):
+            # The operator's latch. It is obeyed too: a stop of the namespace is nowhere else, and our database may have
+            # been restored or replaced.
+            self.control.stop_in_status(
+                str(latched["id"]),
+                str(latched.get("source") or "status"),
+                str(latched.get("reason") or "status.emergencyStop holds a stop"),
+                close_positions=latched.get("closePositions") is True,
+            )
+        standing = latched.get("standing") is True
+        asked = State.KILLED if standing else State.ACTIVE
+        self._hold("namespace", asked, "a stop of the whole namespace stands" if standing else "")
         resume = spec.get("resume") or {}
         self.control.resume.see(
             seen_in,
             str(resume.get("stopId") or ""),
             str(resume.get("reason") or ""),
-            active=stop.get("active") is True,
+            active=stop.get("active") is True or standing,
         )
         if self.control.trail is not None:
             self.control.trail.see(item)
