@@ -17,3 +17,6 @@ A unit test compares the two. It reads no Secret: it writes references, and the 
 - {apiGroups: [""], resources: [pods], verbs: [list, watch]}
 - {apiGroups: [events.k8s.io], resources: [events], verbs: [create]}
 {{- end -}}
+{{- define "tradingbot-operator.namespacerules" -}}
+- {apiGroups: [""], resources: [namespaces], verbs: [list, watch]}
+{{- end -}}

@@ -29,7 +29,7 @@ MIDDLE = """
 """
 TAIL = """
 *Latched* outlives the process and its cause, in the database and in `status.emergencyStop`. What ends a stop is in
-[gitops.md](gitops.md#trading-goes-on-resume).
+[emergency-stop.md](emergency-stop.md).
 """
 
 

@@ -27,6 +27,8 @@ class Settings(BaseSettings):
     bot_image_pull_policy: Literal["Always", "IfNotPresent", "Never"] = "IfNotPresent"
     watch_namespaces: Annotated[tuple[str, ...], NoDecode] = ()
     """Namespaces to serve; empty: all."""
+    namespace_stops: bool = True
+    """Whether the annotation of a Namespace stops all its bots; needs `list, watch` on Namespaces, in the cluster."""
     operator_namespace: str = "tradingbot-system"
     """Where the operator runs: bots let requests from there in."""
     monitoring_namespaces: Annotated[tuple[str, ...], NoDecode] = ("monitoring",)

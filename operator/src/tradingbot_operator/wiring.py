@@ -126,16 +126,23 @@ class Operator:
             self.queue,
             root=TRADING_BOT.kind,
             note=reconciler.note,
+            note_namespace=reconciler.note_namespace,
             counted=self.metrics.watched,
         )
-        audit = Audit(self.kube, self.store, self.informer, settings.watch_namespaces)
+        audit = Audit(
+            self.kube,
+            self.store,
+            self.informer,
+            settings.watch_namespaces,
+            namespace_stops=settings.namespace_stops,
+        )
         objects = await _seed(audit)
         self.controller = Controller(
             "tradingbot", self.queue, reconciler, self.metrics, workers=settings.workers, on_crash=self.die
         )
         self.controller.start()
         for kind in FOLLOWED:
-            for namespace in audit.namespaces:
+            for namespace in audit.places(kind):
                 watch = Watch(self.kube, audit, self.heard, kind, namespace)
                 self._watches.append(watch)
                 self._spawn(f"watch of {kind.plural} in {namespace or 'all namespaces'}", watch.run())

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 ROOT = Path(__file__).parents[3]
+CLUSTER_RULES = re.compile(r"```yaml\ncluster rules:\n(.*?)```", re.DOTALL)
 RULES = re.compile(r"```yaml\nrules:\n(.*?)```", re.DOTALL)
 MERGE = "application/merge-patch+json"
 SPEC: dict[str, Any] = {
@@ -56,12 +57,24 @@ def eventually(look: Callable[[], _T | None], what: str, *, seconds: float = 30.
         time.sleep(every)
 
 
+def documented_rules() -> tuple[list[Manifest], list[Manifest]]:
+    """The operator's rights as docs/rbac.md has them: in each namespace, and in the cluster."""
+    text = (ROOT / "docs" / "rbac.md").read_text(encoding="utf-8")
+    found = []
+    for pattern in (RULES, CLUSTER_RULES):
+        block = pattern.search(text)
+        assert block is not None
+        found.append(yaml.safe_load("rules:\n" + block[1])["rules"])
+    return found[0], found[1]
+
+
 class Namespace:
     """One namespace of the server, as a person with all rights sees it."""
 
     def __init__(self, server: Server, kubeconfig: Path) -> None:
         self.server = server
         self.kubeconfig = kubeconfig
+        self._cluster: list[str] = []
         self.name = f"operator-{os.getpid()}-{next(_numbers)}"
         self.request(
             "POST", "/api/v1/namespaces", {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": self.name}}
@@ -74,7 +87,14 @@ class Namespace:
         except ConnectionError:
             return self.server.request(method, path, body, content)
 
+    def annotate(self, **annotations: str | None) -> None:
+        """Annotate the Namespace itself: `emergency_stop="true"` for tradingbots.dev/emergency-stop."""
+        named = {f"tradingbots.dev/{key.replace('_', '-')}": value for key, value in annotations.items()}
+        self.request("PATCH", f"/api/v1/namespaces/{self.name}", {"metadata": {"annotations": named}}, MERGE)
+
     def close(self) -> None:
+        for path in self._cluster:
+            self.request("DELETE", path)
         self.request("DELETE", f"/api/v1/namespaces/{self.name}")
 
     def bot(self, name: str = "a", **spec: Any) -> Manifest:
@@ -172,9 +192,7 @@ class Namespace:
 
     def account(self) -> Path:
         """Make the operator's ServiceAccount with the documented rights; return a kubeconfig of its own."""
-        block = RULES.search((ROOT / "docs" / "rbac.md").read_text(encoding="utf-8"))
-        assert block is not None
-        rules = yaml.safe_load("rules:\n" + block[1])["rules"]
+        rules, cluster_rules = documented_rules()
         name, group = "the-operator", "rbac.authorization.k8s.io"
         for manifest in (
             {"apiVersion": "v1", "kind": "ServiceAccount"},
@@ -187,6 +205,18 @@ class Namespace:
             },
         ):
             self.create(manifest | {"metadata": {"name": name}})
+        for kind, body in (
+            ("clusterroles", {"rules": cluster_rules}),
+            (
+                "clusterrolebindings",
+                {
+                    "roleRef": {"apiGroup": group, "kind": "ClusterRole", "name": self.name},
+                    "subjects": [{"kind": "ServiceAccount", "name": name, "namespace": self.name}],
+                },
+            ),
+        ):
+            self.request("POST", f"/apis/{group}/v1/{kind}", {"metadata": {"name": self.name}, **body})
+            self._cluster.append(f"/apis/{group}/v1/{kind}/{self.name}")
         token = self.request(
             "POST",
             f"/api/v1/namespaces/{self.name}/serviceaccounts/{name}/token",

@@ -6,8 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 import pytest
-import yaml
-from tests.api.operator.harness import ROOT, RULES, SPEC, Namespace, eventually
+from tests.api.operator.harness import SPEC, Namespace, documented_rules, eventually
 
 from tradingbot_operator.api.model import parse
 from tradingbot_operator.api.v1alpha1.safety import Mode
@@ -48,11 +47,10 @@ BODIES = {
 
 
 def granted() -> set[Right]:
-    block = RULES.search((ROOT / "docs" / "rbac.md").read_text(encoding="utf-8"))
-    assert block is not None
+    rules, cluster_rules = documented_rules()
     return {
         (group, resource, verb)
-        for rule in yaml.safe_load("rules:\n" + block[1])["rules"]
+        for rule in [*rules, *cluster_rules]
         for group in rule["apiGroups"]
         for resource in rule["resources"]
         for verb in rule["verbs"]

@@ -81,6 +81,7 @@ class World:
             self.queue,
             root="TradingBot",
             note=self.reconciler.note,
+            note_namespace=self.reconciler.note_namespace,
             counted=lambda _kind, _change: None,
         )
         self.audit = Audit(self.kube, self.store, self.informer, ())

@@ -138,12 +138,17 @@ def roles_of_the_operator(values: dict[str, Any]) -> list[Manifest]:
 
 
 def test_the_operator_has_exactly_the_rights_that_the_documentation_lists() -> None:
-    block = re.search(r"```yaml\n(rules:.*?)```", (ROOT / "docs" / "rbac.md").read_text(encoding="utf-8"), re.DOTALL)
-    assert block
-    documented = yaml.safe_load(block[1])["rules"]
-    (everywhere,) = roles_of_the_operator({})
+    text = (ROOT / "docs" / "rbac.md").read_text(encoding="utf-8")
+    documented, in_cluster = (
+        yaml.safe_load("rules:\n" + block)["rules"]
+        for block in re.findall(r"```yaml\n(?:cluster )?rules:\n(.*?)```", text, re.DOTALL)
+    )
+    everywhere, namespaces = sorted(roles_of_the_operator({}), key=lambda role: str(role["metadata"]["name"]))
     assert (everywhere["kind"], everywhere["rules"]) == ("ClusterRole", documented)
-    limited = roles_of_the_operator({"watchNamespaces": ["one", "two"]})
+    assert (namespaces["kind"], namespaces["rules"]) == ("ClusterRole", in_cluster)
+    some = {"watchNamespaces": ["one", "two"]}
+    limited = roles_of_the_operator(some | {"namespaceStops": False})
+    assert [role for role in roles_of_the_operator(some) if role not in limited] == [namespaces]
     assert [(role["kind"], role["metadata"]["namespace"]) for role in limited] == [("Role", "one"), ("Role", "two")]
     assert all(role["rules"] == documented for role in limited)
 

@@ -45,6 +45,8 @@ SERVICE: Final = Kind("Service", "", "v1", "services")
 DEPLOYMENT: Final = Kind("Deployment", "apps", "v1", "deployments")
 POD: Final = Kind("Pod", "", "v1", "pods")
 JOB: Final = Kind("Job", "batch", "v1", "jobs")
+NAMESPACE: Final = Kind("Namespace", "", "v1", "namespaces")
+"""Not in a namespace itself: it is asked for without one."""
 EVENT: Final = Kind("Event", "events.k8s.io", "v1", "events")
 
 CHILDREN: Final = (
@@ -59,4 +61,4 @@ CHILDREN: Final = (
 )
 """In the order in which they are written: what a pod needs before the Deployment that makes the pod."""
 
-BY_NAME: Final = {kind.kind: kind for kind in (TRADING_BOT, BACKUP_SCHEDULE, *CHILDREN, JOB, POD, EVENT)}
+BY_NAME: Final = {kind.kind: kind for kind in (TRADING_BOT, BACKUP_SCHEDULE, *CHILDREN, JOB, POD, NAMESPACE, EVENT)}

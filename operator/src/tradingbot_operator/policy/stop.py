@@ -33,6 +33,7 @@ class SeenStop:
     uid: str
     generation: int
     stop: EmergencyStop
+    source: str = "spec"
 
     @property
     def id(self) -> str:
@@ -49,7 +50,7 @@ def latch(
         asked = EmergencyStopStatus(
             id=seen.id,
             since=now,
-            source="spec",
+            source=seen.source,
             reason=seen.stop.reason or "",
             close_positions=seen.stop.close_positions,
         )
@@ -69,15 +70,33 @@ def latch(
     return oldest.model_copy(update={"outcome": outcome, "close_positions": close, "kill": kill})
 
 
-def is_lifted(
-    stop: EmergencyStopStatus, resume: Resume | None, obj: Mapping[str, Any], report: Mapping[str, Any] | None
-) -> bool:
-    """Return whether the stop is over: a person named it in spec.resume, and the bot says that it lifted this very one.
+def current(
+    recorded: EmergencyStopStatus | None,
+    seen: SeenStop | None,
+    standing: SeenStop | None,
+    *,
+    obj: Mapping[str, Any],
+    resume: Resume | None,
+    report: Mapping[str, Any] | None,
+    now: datetime,
+) -> EmergencyStopStatus | None:
+    """Return the stop that holds now. `standing` is what the namespace asks for, as of the object's generation.
 
-    The operator never ends a stop by itself. Without a report of the bot, or while the spec asks for a stop, it stays.
+    The operator never ends a stop by itself: a person names it in spec.resume, nobody asks for it any more, and the bot
+    says that it lifted this very one. What is asked for after that is a stop of its own, with another id.
     """
-    if resume is None or resume.stop_id != stop.id or requested_stop(obj) is not None:
-        return False
+    stop = latch(recorded, seen, read_report(report), now)
+    if stop is not None and _says_lifted(stop, report):
+        if standing is not None and standing.id != stop.id:
+            stop = latch(None, standing, None, now)
+        elif standing is None and resume is not None and resume.stop_id == stop.id and requested_stop(obj) is None:
+            return None
+    if standing is not None and (stop is None or (standing.stop.close_positions and not stop.close_positions)):
+        stop = latch(stop, standing, None, now)
+    return stop.model_copy(update={"standing": standing is not None}) if stop is not None else None
+
+
+def _says_lifted(stop: EmergencyStopStatus, report: Mapping[str, Any] | None) -> bool:
     said = report or {}
     last = said.get("last_stop")
     return "stop" in said and said["stop"] is None and isinstance(last, Mapping) and last.get("id") == stop.id
@@ -103,7 +122,7 @@ def _read_last_stop(report: Mapping[str, Any] | None) -> LastStop | None:
         return None
 
 
-def read_report(report: dict[str, Any] | None) -> EmergencyStopStatus | None:
+def read_report(report: Mapping[str, Any] | None) -> EmergencyStopStatus | None:
     """Read the stop of the bot's own status report; what cannot be read is ignored (the latch itself never is)."""
     stop = (report or {}).get("stop")
     if not isinstance(stop, dict) or not stop.get("id") or not stop.get("since"):

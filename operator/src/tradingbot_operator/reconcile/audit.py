@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from tradingbot_operator.desired.kinds import CHILDREN, JOB, POD, TRADING_BOT
+from tradingbot_operator.desired.kinds import CHILDREN, JOB, NAMESPACE, POD, TRADING_BOT
 from tradingbot_operator.desired.naming import CHILD_SELECTOR
 from tradingbot_operator.runtime.keys import ObjectId
 
@@ -20,31 +20,46 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-FOLLOWED: tuple[Kind, ...] = (*CHILDREN, JOB, POD)
+FOLLOWED: tuple[Kind, ...] = (NAMESPACE, *CHILDREN, JOB, POD)
 """Kinds with a watch of our own; that of the custom resources is kopf's."""
 WATCHED: tuple[Kind, ...] = (TRADING_BOT, *FOLLOWED)
 
 
 def selector_of(kind: Kind) -> str:
     """Return the label selector with which a kind is listed and watched."""
-    return "" if kind is TRADING_BOT else CHILD_SELECTOR
+    return "" if kind in {TRADING_BOT, NAMESPACE} else CHILD_SELECTOR
 
 
 class Audit:
     """Lists kinds into the store: once before the start, and again when deletions may have been missed."""
 
-    def __init__(self, kube: KubeApi, store: Store, informer: Informer, namespaces: Iterable[str]) -> None:
+    def __init__(
+        self,
+        kube: KubeApi,
+        store: Store,
+        informer: Informer,
+        namespaces: Iterable[str],
+        *,
+        namespace_stops: bool = True,
+    ) -> None:
         self._kube = kube
         self._store = store
         self._informer = informer
         self.namespaces = tuple(namespaces) or ("",)
+        self._namespace_stops = namespace_stops
         self.versions: dict[tuple[str, str], str] = {}
         """Version of the first LIST, by kind and namespace: where a watch goes on."""
+
+    def places(self, kind: Kind) -> tuple[str, ...]:
+        """Return the namespaces in which a kind is listed and watched; Namespaces are in none."""
+        if kind is NAMESPACE:
+            return ("",) if self._namespace_stops else ()
+        return self.namespaces
 
     async def seed(self) -> int:
         """Fill the store; children first, so that the first pass over a bot sees them. Return the number of objects."""
         for kind in (*FOLLOWED, TRADING_BOT):
-            for namespace in self.namespaces:
+            for namespace in self.places(kind):
                 pages = self._kube.list_pages(kind, namespace=namespace, label_selector=selector_of(kind))
                 async for page in pages:
                     self.versions[kind.kind, namespace] = page.version
@@ -55,7 +70,7 @@ class Audit:
     async def all_again(self, kinds: Iterable[Kind]) -> None:
         """List kinds in all namespaces and drop what is gone."""
         for kind in kinds:
-            for namespace in self.namespaces:
+            for namespace in self.places(kind):
                 await self.again(kind, namespace)
 
     async def again(self, kind: Kind, namespace: str) -> str:

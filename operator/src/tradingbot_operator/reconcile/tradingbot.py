@@ -27,8 +27,9 @@ from tradingbot_operator.kube.errors import (
     TerminatingError,
 )
 from tradingbot_operator.policy.kill import is_held_down, is_verified, next_look
-from tradingbot_operator.policy.stop import SeenStop, is_lifted, last_stop, latch, read_report
+from tradingbot_operator.policy.stop import last_stop, read_report
 from tradingbot_operator.reconcile.children import Blocked, Children, ensure_all, retryable
+from tradingbot_operator.reconcile.latching import Latching
 from tradingbot_operator.reconcile.live import LiveTrading, part_of
 from tradingbot_operator.reconcile.stopping import Stopping
 from tradingbot_operator.runtime.controller import Result, RetryError
@@ -121,28 +122,18 @@ class TradingBotReconciler:
         self._now = now
         self._on_ready = on_ready
         self._live = LiveTrading(kube, store, config)
-        self._seen: dict[Key, SeenStop] = {}
+        self._latching = Latching(store, now=now)
         self._stopping = Stopping(kube, store, now=now)
         self._owed: set[Key] = set()
         """Bots whose last pass wrote children and left the report to the next."""
 
     def note(self, obj: Mapping[str, Any]) -> bool:
-        """Look at a version of an object as it comes by; return whether it asks for more than what is latched.
+        """Look at a version of a TradingBot as it comes by; return whether it asks for a stop that is not latched."""
+        return self._latching.note(obj)
 
-        A stop that is reverted a moment later may be gone from the store when the pass runs: it counts all the same.
-        """
-        stop = requested_stop(obj)
-        meta = obj["metadata"]
-        key = Key(meta["namespace"], meta["name"])
-        latched = (obj.get("status") or {}).get("emergencyStop")
-        if stop is None or (latched and (latched.get("closePositions") or not stop.close_positions)):
-            return False
-        known = self._seen.get(key)
-        if known is None or known.uid != meta["uid"]:
-            self._seen[key] = SeenStop(meta["uid"], meta.get("generation", 0), stop)
-        elif stop.close_positions and not known.stop.close_positions:
-            self._seen[key] = replace(known, stop=stop)
-        return True
+    def note_namespace(self, namespace: Mapping[str, Any]) -> bool:
+        """Look at a version of a Namespace as it comes by; return whether it asks for a stop of all its bots."""
+        return self._latching.note_namespace(namespace)
 
     async def reconcile(self, key: Key) -> Result:
         """Bring the children and the status of one TradingBot to what its spec says."""
@@ -154,9 +145,9 @@ class TradingBotReconciler:
             # The garbage collector removes the children, by their owner references. Nothing may be created any more.
             self._bots.forget(key)
             return Result()
-        self.note(obj)
+        self._latching.note(obj)
         scope = await self._open(key, obj)
-        if key in self._seen or scope.goes_live or self._kill_is_due(scope):
+        if scope.goes_live or self._is_news(scope):
             # Before anything else: from here on no revert of the spec takes the stop away and no restart the kill, and
             # it is known what was approved before it runs.
             await self._report(scope)
@@ -193,8 +184,10 @@ class TradingBotReconciler:
         return scope
 
     def _latch(self, scope: Scope) -> EmergencyStopStatus | None:
-        reported = read_report(self._bots.report(scope.key).body)
-        return latch(scope.recorded.emergency_stop, self._seen.get(scope.key), reported, self._now())
+        """Return the stop that holds now, whoever asked for it."""
+        resume = scope.bot.spec.resume if scope.bot else None
+        report = self._bots.report(scope.key).body
+        return self._latching.current(scope.key, scope.obj, scope.recorded.emergency_stop, resume, report)
 
     async def _write(self, scope: Scope) -> KubeError | None:
         """Write children and prune; return the error after which the server must be asked again later."""
@@ -227,11 +220,14 @@ class TradingBotReconciler:
         asked = requested_stop(scope.obj) is not None
         return stop if is_held_down(stop, resume, self._now(), asked=asked) else None
 
-    def _kill_is_due(self, scope: Scope) -> bool:
-        stop = scope.recorded.emergency_stop
+    def _is_news(self, scope: Scope) -> bool:
+        """Return whether a stop is to be recorded before anything else is done, or what is decided about it."""
+        stop, known = self._latch(scope), scope.recorded.emergency_stop
         if stop is None:
             return False
-        return self._stopping.advance(scope.key, stop, self._observe(scope)).kill != stop.kill
+        stop = self._stopping.advance(scope.key, stop, self._observe(scope))
+        parts = ("id", "close_positions", "standing", "kill")
+        return known is None or any(getattr(stop, part) != getattr(known, part) for part in parts)
 
     def _deployment(self, scope: Scope) -> dict[str, Any] | None:
         return self._store.get(ObjectId(DEPLOYMENT.kind, scope.key.namespace, child_name(scope.key.name)))
@@ -252,11 +248,10 @@ class TradingBotReconciler:
     def _subject(self, scope: Scope, observed: Observed) -> Subject:
         stop = self._latch(scope)
         bot, plan = scope.bot, scope.plan
-        if stop is not None and is_lifted(stop, bot.spec.resume if bot else None, scope.obj, observed.report.body):
-            self._seen.pop(scope.key, None)
+        if stop is None:
+            self._latching.forget(scope.key)
             self._stopping.forget(scope.key)
-            stop = None
-        if stop is not None:
+        else:
             stop = self._stopping.advance(scope.key, stop, observed)
         common = Subject(
             name=scope.key.name,
@@ -303,7 +298,7 @@ class TradingBotReconciler:
             scope.obj, scope.recorded = written, _recorded(written)
             await self._tell(scope, before, after)
         if after.emergency_stop is not None:
-            self._seen.pop(scope.key, None)
+            self._latching.forget(scope.key)
         self._on_ready(scope.key, _ready(after))
 
     async def _tell(self, scope: Scope, before: TradingBotStatus, after: TradingBotStatus) -> None:
@@ -320,7 +315,7 @@ class TradingBotReconciler:
     def _follow(self, scope: Scope) -> None:
         """Poll the ready pod of this bot; often while it has not confirmed a stop."""
         recorded = scope.recorded.emergency_stop
-        stopping = recorded is not None or scope.key in self._seen
+        stopping = recorded is not None or self._latching.waits(scope.key)
         # A stopped bot is asked even when it is not ready: it may still have orders at the exchange.
         pods = [pod for pod in self._pods(scope.key) if pod["status"]["podIP"] and (is_ready(pod) or stopping)]
         pods = [pod for pod in pods if "deletionTimestamp" not in pod["metadata"]]
@@ -355,7 +350,7 @@ class TradingBotReconciler:
         return Result(requeue_after=min((wait for wait in waits if wait is not None), default=None))
 
     def _forget(self, key: Key) -> None:
-        self._seen.pop(key, None)
+        self._latching.forget(key)
         self._stopping.forget(key)
         self._owed.discard(key)
         self._bots.forget(key)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from tradingbot_operator.desired.kinds import NAMESPACE
 from tradingbot_operator.runtime.keys import Key, ObjectId
 from tradingbot_operator.runtime.store import Change
 from tradingbot_operator.runtime.workqueue import Priority
@@ -26,12 +27,14 @@ class Informer:
         root: str,
         note: Callable[[Mapping[str, Any]], bool],
         counted: Callable[[str, str], None],
+        note_namespace: Callable[[Mapping[str, Any]], bool] = lambda _namespace: False,
     ) -> None:
         self._store = store
         self._queue = queue
         self._root = root
         self._note = note
         self._counted = counted
+        self._note_namespace = note_namespace
         self._marks: dict[Key, int] = {}
         self.unconfirmed: set[ObjectId] = set()
         """Custom resources of the first LIST that kopf's own has not shown yet: gone in between, unless they come."""
@@ -62,6 +65,8 @@ class Informer:
         self._counted(kind, change.value)
         if kind == self._root:
             self._root_seen(oid, obj)
+        elif kind == NAMESPACE.kind:
+            self._namespace_seen(oid.name, obj, change)
         elif change in {Change.ADDED, Change.UPDATED}:
             # A status that moved is only to be reported; a spec that moved is to be repaired.
             reported = kind == "Pod" or (change is Change.UPDATED and generation == (meta.get("generation") or -1))
@@ -72,6 +77,17 @@ class Informer:
     def lost(self, oid: ObjectId, owner: Key | None) -> None:
         """Take note of an object that a LIST no longer has."""
         self._wake(oid.kind, oid, owner)
+
+    def bots_in(self, namespace: str) -> list[Key]:
+        """Return the custom resources of a namespace."""
+        return [Key(oid.namespace, oid.name) for oid in self._store.ids(self._root) if oid.namespace == namespace]
+
+    def _namespace_seen(self, name: str, obj: Mapping[str, Any], change: Change) -> None:
+        """Wake the bots of a namespace whose annotations moved; a stop of all of them comes before other work."""
+        urgent = self._note_namespace(obj)
+        if change in {Change.ADDED, Change.UPDATED}:
+            for key in self.bots_in(name):
+                self._queue.add(key, Priority.URGENT if urgent else Priority.NORMAL)
 
     def _root_seen(self, oid: ObjectId, obj: Mapping[str, Any]) -> None:
         key = Key(oid.namespace, oid.name)

@@ -12,6 +12,7 @@ from tradingbot_operator.status.pods import project_pod
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+_OURS: Final = "tradingbots.dev/"
 _NOISE: Final = {"deployment.kubernetes.io/revision", "kubectl.kubernetes.io/last-applied-configuration"}
 _COUNTS: Final = ("observedGeneration", "replicas", "updatedReplicas", "availableReplicas")
 _CONDITION: Final = ("type", "status", "reason")
@@ -53,6 +54,14 @@ def _job(obj: dict[str, Any]) -> dict[str, Any]:
     return slim
 
 
+def _namespace(obj: dict[str, Any]) -> dict[str, Any]:
+    """Keep what asks for a stop of all its bots."""
+    meta = obj["metadata"]
+    annotations = {key: value for key, value in (meta.get("annotations") or {}).items() if key.startswith(_OURS)}
+    kept = {key: meta[key] for key in ("name", "uid") if key in meta}
+    return {"metadata": kept | {"annotations": annotations}}
+
+
 PROJECTIONS: Final[dict[str, Callable[[dict[str, Any]], dict[str, Any]]]] = {
     "ServiceAccount": _child,
     "Role": _child,
@@ -63,5 +72,6 @@ PROJECTIONS: Final[dict[str, Callable[[dict[str, Any]], dict[str, Any]]]] = {
     "Service": _child,
     "Deployment": _deployment,
     "Job": _job,
+    "Namespace": _namespace,
     "Pod": project_pod,
 }

@@ -1,0 +1,92 @@
+"""Every stop that was asked for, from the moment at which a watch tells of it until it is in the status.
+
+What is asked for and taken back a moment later counts: the store has only the newest version of an object, this has
+what was seen on the way.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from tradingbot_operator.api.v1alpha1.tradingbot import requested_stop
+from tradingbot_operator.desired.kinds import NAMESPACE, TRADING_BOT
+from tradingbot_operator.policy.namespace import namespace_stop
+from tradingbot_operator.policy.stop import SeenStop, current
+from tradingbot_operator.runtime.keys import Key, ObjectId
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from datetime import datetime
+
+    from tradingbot_operator.api.v1alpha1.safety import EmergencyStopStatus, Resume
+    from tradingbot_operator.runtime.store import Store
+
+
+class Latching:
+    """Stops that were seen and are not in the status yet, by bot."""
+
+    def __init__(self, store: Store, *, now: Callable[[], datetime]) -> None:
+        self._store = store
+        self._now = now
+        self._seen: dict[Key, SeenStop] = {}
+
+    def note(self, obj: Mapping[str, Any]) -> bool:
+        """Look at a version of a TradingBot; return whether it asks for more than what is latched."""
+        stop = requested_stop(obj)
+        meta = obj["metadata"]
+        key = Key(meta["namespace"], meta["name"])
+        latched = (obj.get("status") or {}).get("emergencyStop")
+        if stop is None or (latched and (latched.get("closePositions") or not stop.close_positions)):
+            return False
+        known = self._seen.get(key)
+        if known is None or known.uid != meta["uid"]:
+            self._seen[key] = SeenStop(meta["uid"], meta.get("generation", 0), stop)
+        elif stop.close_positions and not known.stop.close_positions:
+            self._seen[key] = replace(known, stop=stop)
+        return True
+
+    def note_namespace(self, namespace: Mapping[str, Any]) -> bool:
+        """Look at a version of a Namespace; return whether it asks for a stop of all its bots."""
+        stop = namespace_stop(namespace)
+        if stop is None:
+            return False
+        where = namespace["metadata"]["name"]
+        for oid in self._store.ids(TRADING_BOT.kind):
+            bot = self._store.get(oid) if oid.namespace == where else None
+            if bot is not None and not (bot.get("status") or {}).get("emergencyStop"):
+                self._seen.setdefault(Key(oid.namespace, oid.name), _of_namespace(bot, stop))
+        return True
+
+    def waits(self, key: Key) -> bool:
+        """Return whether a stop was seen that is not in the status yet."""
+        return key in self._seen
+
+    def forget(self, key: Key) -> None:
+        """Forget what was seen: it is in the status, or over, or the object is gone."""
+        self._seen.pop(key, None)
+
+    def current(
+        self,
+        key: Key,
+        obj: Mapping[str, Any],
+        recorded: EmergencyStopStatus | None,
+        resume: Resume | None,
+        report: Mapping[str, Any] | None,
+    ) -> EmergencyStopStatus | None:
+        """Return the stop that holds now, whoever asked for it."""
+        asked = namespace_stop(self._store.get(ObjectId(NAMESPACE.kind, "", key.namespace)))
+        return current(
+            recorded,
+            self._seen.get(key),
+            _of_namespace(obj, asked) if asked is not None else None,
+            obj=obj,
+            resume=resume,
+            report=report,
+            now=self._now(),
+        )
+
+
+def _of_namespace(obj: Mapping[str, Any], stop: Any) -> SeenStop:
+    meta = obj["metadata"]
+    return SeenStop(meta["uid"], meta.get("generation", 0), stop, "namespace")
