@@ -9,7 +9,7 @@ from tradingbot import account
 from tradingbot.ports.venue import Unavailable
 from tradingbot.venues.ccxt.limits import Lane
 from tradingbot.venues.ccxt.outcome import REFUSALS
-from tradingbot.venues.ccxt.preflight import Right
+from tradingbot.venues.ccxt.preflight import Right, tells_rights
 
 if TYPE_CHECKING:
     from tradingbot.config.model import Settings
@@ -65,7 +65,7 @@ async def _account(venue: CcxtVenue) -> list[str]:
 def _without_consequences(reasons: list[str], venue: CcxtVenue) -> list[str]:
     """Leave out what follows from another reason: who is not answered, or not known, is not told of rights either."""
     report = venue.preflight
-    silent = report is not None and report.rights.withdraw is Right.UNKNOWN and venue.tells_rights
+    silent = report is not None and report.rights.withdraw is Right.UNKNOWN and tells_rights(venue.gateway)
     if not silent:
         return reasons
     causes = [reason for reason in reasons if not reason.startswith("KEY_RIGHTS_UNKNOWN")]

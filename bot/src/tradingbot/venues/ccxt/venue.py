@@ -88,11 +88,6 @@ class CcxtVenue:
         """Return the instruments for the engine."""
         return {symbol: rules.instrument for symbol, rules in self.rules.items()}
 
-    @property
-    def tells_rights(self) -> bool:
-        """Tell whether this exchange says what a key may do, when it answers."""
-        return preflight.tells_rights(self.gateway)
-
     # -- before the first order ------------------------------------------------------------------------------------
 
     async def connect(self) -> Preflight:
