@@ -89,9 +89,9 @@ crds-check: setup ## fail when what is generated is not what the models say
 	@$(BIN)/python charts/sync_crds.py --check
 	@$(BIN)/python -m tradingbot_contract.document docs/states.md --check
 
-.PHONY: test test-unit test-component test-api test-cluster test-e2e bench
+.PHONY: test test-unit test-component test-browser test-api test-cluster test-e2e bench
 PYTEST = $(BIN)/pytest
-test: lint types contracts crds-check test-unit test-component test-api test-cluster test-e2e ## everything; sets up what it needs
+test: lint types contracts crds-check test-unit test-component test-browser test-api test-cluster test-e2e ## everything; sets up what it needs
 	@echo "all of make test passed"
 
 test-unit: setup cluster-binaries ## pure logic, and the charts as helm renders them: seconds
@@ -100,6 +100,10 @@ test-unit: setup cluster-binaries ## pure logic, and the charts as helm renders 
 test-component: setup ## with real PostgreSQL: a minute
 	@$(BIN)/python -m tests.support.prerequisites
 	@$(PYTEST) tests/component
+
+test-browser: setup ## the page in a real Chromium: a minute
+	@$(BIN)/python -m tests.support.prerequisites
+	@$(PYTEST) tests/browser
 
 test-api: setup ## with a real Kubernetes API server: minutes
 	@$(PYTEST) tests/api

@@ -175,6 +175,26 @@ def money(picture: Picture) -> dict[str, Any]:
     }
 
 
+def waiting(picture: Picture | None) -> list[dict[str, Any]]:
+    """Write the orders that wait for a person."""
+    return [
+        {
+            "client_id": each.client_id,
+            "symbol": each.symbol,
+            "side": each.side.value,
+            "quantity": plain(each.quantity),
+            "value": plain(each.value),
+            "stop_loss": plain(each.stop_loss),
+            "take_profit": plain(each.take_profit),
+            "strategy": each.strategy,
+            "reason": each.reason,
+            "since": when(each.since),
+            "expires_at": when(each.expires),
+        }
+        for each in (picture.waiting if picture else ())
+    ]
+
+
 def position_id(symbol: str) -> str:
     """Return the id of the position in a symbol, as it stands in a path."""
     return symbol.replace("/", "-")

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from typing import Any
 
 import msgspec
 from aiohttp import web
 
 from tradingbot.web import answers
-from tradingbot.web.keys import CONTROL, HEALTH, SETTINGS
+from tradingbot.web.keys import COMMANDS, CONTROL, FLAGS, HEALTH, RELOAD, SETTINGS
 from tradingbot.web.problems import HEADERS, Problem
+from tradingbot.web.routes.health import dependencies
 
 PAUSE_SECONDS = 0.5
 QUIET_SECONDS = 10.0
@@ -36,6 +38,19 @@ async def _close(app: web.Application) -> None:
         task.cancel()
 
 
+def _now(app: web.Application) -> dict[str, Any]:
+    """Say everything that the page shows of this moment."""
+    settings, control = app[SETTINGS], app[CONTROL]
+    return {
+        **answers.account(settings, control, app[HEALTH]),
+        "open_positions": answers.positions(control.picture),
+        "orders": answers.orders(control.picture),
+        "waiting": answers.waiting(control.picture),
+        "dependencies": dependencies(settings, control, app.get(FLAGS), app.get(RELOAD)),
+        "can_resume": app[COMMANDS].alone,
+    }
+
+
 @routes.get("/api/v1/events")
 async def events(request: web.Request) -> web.StreamResponse:
     """Stream the account's picture as server-sent events."""
@@ -52,12 +67,7 @@ async def events(request: web.Request) -> web.StreamResponse:
     try:
         while not app[CLOSING].is_set():
             changed = app[CONTROL].changed
-            body = {
-                **answers.account(app[SETTINGS], app[CONTROL], app[HEALTH]),
-                "open_positions": answers.positions(app[CONTROL].picture),
-                "orders": answers.orders(app[CONTROL].picture),
-            }
-            await response.write(b"data: " + msgspec.json.encode(body) + b"\n\n")
+            await response.write(b"data: " + msgspec.json.encode(_now(app)) + b"\n\n")
             await asyncio.sleep(PAUSE_SECONDS)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(changed.wait(), QUIET_SECONDS)

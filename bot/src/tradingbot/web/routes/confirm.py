@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tradingbot.domain.denial import DenialCode
-from tradingbot.domain.money import plain
 from tradingbot.runtime.commands import RefusedError
 from tradingbot.web import answers, asks, models
 from tradingbot.web.keys import COMMANDS, CONTROL
@@ -15,7 +14,6 @@ from tradingbot.web.problems import Problem
 if TYPE_CHECKING:
     from aiohttp import web
 
-    from tradingbot.core.snapshot import Waiting
     from tradingbot.runtime.commands import Done
 
 api = Api()
@@ -26,8 +24,7 @@ CLIENT_ID = "Client id of the order, from /api/v1/bot/orders/waiting."
 @api.add("GET", "/api/v1/bot/orders/waiting", TAG, answer=models.WaitingOrders)
 async def waiting(call: Call[Nothing, Nothing]) -> web.Response:
     """List orders that wait for a person: a live bot's entries above exchange.order_confirmation_threshold."""
-    picture = call.app[CONTROL].picture
-    return answers.json({"orders": [_told(each) for each in picture.waiting] if picture else []})
+    return answers.json({"orders": answers.waiting(call.app[CONTROL].picture)})
 
 
 @api.add(
@@ -68,19 +65,3 @@ def _answer(done: Done) -> web.Response:
         facts = ", ".join(f"{name} {value}" for name, value in made.facts)
         raise Problem(409, made.code, f"{answers.meaning(made.code)}{f' ({facts})' if facts else ''}")
     return answers.json({"decision": answers.decided(made) if made else None, "committed": done.committed}, 202)
-
-
-def _told(each: Waiting) -> dict[str, Any]:
-    return {
-        "client_id": each.client_id,
-        "symbol": each.symbol,
-        "side": each.side.value,
-        "quantity": plain(each.quantity),
-        "value": plain(each.value),
-        "stop_loss": plain(each.stop_loss),
-        "take_profit": plain(each.take_profit),
-        "strategy": each.strategy,
-        "reason": each.reason,
-        "since": answers.when(each.since),
-        "expires_at": answers.when(each.expires),
-    }

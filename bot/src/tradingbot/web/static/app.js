@@ -1,4 +1,5 @@
 // One page: the stream brings the account, the database's history is asked for when something happened.
+import { ask } from "./ask.js";
 import * as chart from "./chart.js";
 import { ago, amount, moment, percent, quantity, short, signed, tone } from "./format.js";
 import { cell, fill } from "./table.js";
@@ -7,6 +8,9 @@ const $ = (id) => document.getElementById(id);
 const REFRESH = 4000;
 let asked = 0;
 let seen = "";
+let needs = "";
+let asking = "";
+let paused = false;
 
 function put(id, text, className) {
   const target = $(id);
@@ -29,6 +33,63 @@ function show(now) {
   if (now.account) account(now.account, now);
   positions(now.open_positions);
   orders(now.orders);
+  waiting(now.waiting);
+  dependencies(now.dependencies);
+  paused = now.reasons.some((item) => item.source === "api");
+  put("pause", paused ? "Start" : "Pause");
+}
+
+function dependencies(list) {
+  const mark = JSON.stringify(list);
+  if (mark === needs) return;
+  needs = mark;
+  $("dependencies").replaceChildren(
+    ...list.map((one) => {
+      const item = document.createElement("li");
+      item.dataset.status = one.status;
+      const detail = document.createElement("span");
+      detail.className = "soft";
+      detail.textContent = one.detail;
+      item.append(one.name, detail);
+      return item;
+    }),
+  );
+}
+
+function waiting(list) {
+  const mark = JSON.stringify(list);
+  if (mark === asking) return;
+  asking = mark;
+  $("waiting").hidden = !list.length;
+  put("nwaiting", list.length ? String(list.length) : "");
+  const rows = list.map((o) => [
+    cell(o.symbol, "symbol"),
+    cell(o.side, "tag", o.side === "buy" ? "good" : "bad"),
+    quantity(o.quantity),
+    amount(o.value),
+    amount(o.stop_loss),
+    amount(o.take_profit),
+    short(o.expires_at),
+    cell(o.reason, "text"),
+    cell(actions(o), "act"),
+  ]);
+  const columns = [["Symbol", "symbol"], ["Side"], ["Quantity", "num"], ["Value", "num"], ["Stop", "num"], ["Target", "num"], ["Until (market)"], ["Why"], [""]];
+  fill($("confirmations"), columns, rows, "");
+}
+
+function actions(order) {
+  const box = document.createElement("div");
+  box.className = "actions";
+  const what = `${order.side} ${quantity(order.quantity)} ${order.symbol}, worth ${amount(order.value)}`;
+  for (const [word, text] of [["confirm", "It is judged once more by the risk gate, then sent."], ["refuse", "It is given up."]]) {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.textContent = word;
+    const path = `/api/v1/bot/orders/${encodeURIComponent(order.client_id)}/${word}`;
+    button.addEventListener("click", () => ask({ title: `${word}: ${what}`, text, button: word, path }));
+    box.append(button);
+  }
+  return box;
 }
 
 function reasons(now) {
@@ -61,7 +122,7 @@ function account(now, all) {
   put("price", amount(price));
   put("symbol", symbol || "Market");
   put("clock", moment(now.market_time));
-  chart.add(Date.parse(now.market_time) / 1000, Number(now.equity));
+  chart.add(Date.parse(now.market_time) / 1000, Number(now.equity), Number(now.drawdown));
   chart.draw();
 }
 
@@ -91,7 +152,7 @@ function orders(list) {
     amount(o.stop_price ?? o.limit_price),
     o.state.toLowerCase(),
   ]);
-  fill($("orders"), [["Symbol", "symbol"], ["Role"], ["Side"], ["Quantity", "num"], ["Price", "num"], ["State"]], rows, "No order is waiting.");
+  fill($("orders"), [["Symbol", "symbol"], ["Role"], ["Side"], ["Quantity", "num"], ["Price", "num"], ["State"]], rows, "No order is working.");
 }
 
 function trades(list) {
@@ -176,23 +237,25 @@ function theme() {
   });
 }
 
-function stop() {
-  $("stop").addEventListener("click", () => {
-    put("answer", "");
-    $("ask").showModal();
-  });
-  $("really").addEventListener("click", async () => {
-    const path = `/api/v1/bot/emergency-stop?close_positions=${$("flat").checked}`;
-    const response = await fetch(path, { method: "POST", headers: { "X-API-Key": $("key").value } });
-    const body = await response.json();
-    $("key").value = "";
-    if (response.ok) $("ask").close();
-    else put("answer", body.detail, "bad");
-  });
+function buttons() {
+  $("stop").addEventListener("click", () =>
+    ask({
+      title: "Emergency stop",
+      text: "Blocks new positions at once, cancels entry orders and keeps protective stops. It outlives restarts, and only its own id resumes.",
+      button: "Stop trading",
+      path: (flat) => `/api/v1/bot/emergency-stop?close_positions=${flat}`,
+      flatten: true,
+    }),
+  );
+  $("pause").addEventListener("click", () =>
+    paused
+      ? ask({ title: "Start", text: "Lifts the pause. A stop, or the halt of a limit, stays.", button: "Start trading", path: "/api/v1/bot/start" })
+      : ask({ title: "Pause", text: "No new positions; entry orders are cancelled, stops and exits go on. It outlives restarts.", button: "Pause trading", path: "/api/v1/bot/stop" }),
+  );
 }
 
 theme();
-stop();
+buttons();
 await curve();
 await past(true);
 follow();

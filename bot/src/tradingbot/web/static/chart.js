@@ -1,11 +1,14 @@
-// The equity curve: history from the database, then whatever the stream brings.
+// Equity and drawdown: history from the database, then whatever the stream brings.
 const MOST = 2000;
-const data = [[], []];
-let plot = null;
+const times = [];
+const equity = [];
+const falls = [];
+const plots = new Map();
 
 const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
-
 const iso = (seconds) => new Date(seconds * 1000).toISOString();
+const money = (value) => value.toLocaleString("en-US", { minimumFractionDigits: 2, maximumFractionDigits: 2 });
+const percent = (value) => `${value.toFixed(2)} %`;
 
 // Hours of the day, and the day where it begins.
 function hours(_, ticks) {
@@ -14,28 +17,36 @@ function hours(_, ticks) {
 
 // The point under the cursor, the last one otherwise.
 function point(u) {
-  const index = u.cursor.idx ?? data[0].length - 1;
+  const index = u.cursor.idx ?? times.length - 1;
   if (index < 0) return;
-  const value = data[1][index].toLocaleString("en-US", { minimumFractionDigits: 2, maximumFractionDigits: 2 });
-  document.getElementById("point").textContent = `${iso(data[0][index]).slice(0, 16).replace("T", " ")} UTC · ${value}`;
+  document.getElementById("point").textContent = `${iso(times[index]).slice(0, 16).replace("T", " ")} UTC · ${money(equity[index])}`;
+  document.getElementById("fall").textContent = percent(falls[index]);
 }
 
-function options(width) {
+const CHARTS = [
+  { id: "chart", values: equity, color: "--blue", write: (tick) => tick.toLocaleString("en-US"), range: undefined },
+  { id: "depth", values: falls, color: "--bad", write: (tick) => `${+tick.toFixed(2)} %`, range: (_, low) => [Math.min(low * 1.1, -0.1), 0] },
+];
+
+function options(chart, target) {
   const axis = { stroke: css("--soft"), grid: { stroke: css("--line"), width: 1 }, ticks: { show: false }, font: "11px system-ui" };
   return {
-    width,
-    height: document.getElementById("chart").clientHeight,
+    width: target.clientWidth,
+    height: target.clientHeight,
+    padding: [10, 18, chart.range ? 8 : 0, 0],
     tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC"),
     legend: { show: false },
     hooks: { setCursor: [point], setData: [point], ready: [point] },
-    cursor: { drag: { x: false, y: false }, points: { size: 7 } },
-    axes: [{ ...axis, values: hours, size: 30 }, { ...axis, size: 68, values: (_, ticks) => ticks.map((tick) => tick.toLocaleString("en-US")) }],
+    cursor: { drag: { x: false, y: false }, points: { size: 7 }, sync: { key: "account" } },
+    scales: chart.range ? { y: { range: chart.range } } : {},
+    axes: [{ ...axis, values: hours, size: 30, show: chart.id === "chart" }, { ...axis, size: 68, values: (_, ticks) => ticks.map(chart.write) }],
     series: [
       {},
       {
-        stroke: css("--blue"),
+        stroke: css(chart.color),
         width: 2,
-        fill: `${css("--blue")}1f`,
+        fill: `${css(chart.color)}1f`,
+        fillTo: chart.range ? 0 : undefined,
         points: { show: false },
       },
     ],
@@ -43,44 +54,47 @@ function options(width) {
 }
 
 export function draw() {
-  const target = document.getElementById("chart");
-  const enough = data[0].length > 1;
-  target.hidden = !enough;
+  const enough = times.length > 1;
   document.getElementById("nochart").hidden = enough;
-  if (!enough || !window.uPlot) return;
-  if (plot) {
-    plot.setData(data);
-  } else {
-    plot = new uPlot(options(target.clientWidth), data, target);
+  for (const chart of CHARTS) {
+    const target = document.getElementById(chart.id);
+    target.hidden = !enough;
+    if (!enough || !window.uPlot) continue;
+    const there = plots.get(chart.id);
+    if (there) there.setData([times, chart.values]);
+    else plots.set(chart.id, new uPlot(options(chart, target), [times, chart.values], target));
   }
 }
 
 export function redraw() {
-  if (plot) plot.destroy();
-  plot = null;
+  for (const plot of plots.values()) plot.destroy();
+  plots.clear();
   draw();
 }
 
 export function history(points) {
-  data[0].length = 0;
-  data[1].length = 0;
-  for (const point of [...points].reverse()) add(point.market_ts / 1e6, Number(point.equity));
+  for (const list of [times, equity, falls]) list.length = 0;
+  for (const one of [...points].reverse()) {
+    const peak = Number(one.peak);
+    add(one.market_ts / 1e6, Number(one.equity), peak > 0 ? Math.max(0, 1 - Number(one.equity) / peak) : 0);
+  }
   draw();
 }
 
-export function add(seconds, equity) {
-  const last = data[0].at(-1);
+export function add(seconds, value, drawdown) {
+  const last = times.at(-1);
   if (last !== undefined && seconds <= last) return;
-  data[0].push(seconds);
-  data[1].push(equity);
-  if (data[0].length > MOST) {
-    data[0].shift();
-    data[1].shift();
-  }
+  times.push(seconds);
+  equity.push(value);
+  falls.push(-drawdown * 100);
+  if (times.length > MOST) for (const list of [times, equity, falls]) list.shift();
 }
 
-new ResizeObserver(() => {
-  const target = document.getElementById("chart");
-  if (plot && target.clientWidth) plot.setSize({ width: target.clientWidth, height: target.clientHeight });
-}).observe(document.getElementById("chart"));
+const watcher = new ResizeObserver(() => {
+  for (const [id, plot] of plots) {
+    const target = document.getElementById(id);
+    if (target.clientWidth) plot.setSize({ width: target.clientWidth, height: target.clientHeight });
+  }
+});
+for (const chart of CHARTS) watcher.observe(document.getElementById(chart.id));
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);

@@ -25,7 +25,8 @@ export function fill(target, columns, rows, empty) {
     cells.forEach((content, index) => {
       const item = row.insertCell();
       const { value, kind, tone } = typeof content === "object" ? content : cell(content);
-      item.textContent = value;
+      if (value instanceof Node) item.append(value);
+      else item.textContent = value;
       item.className = [columns[index][1] || "", kind, tone].filter(Boolean).join(" ");
     });
   }
