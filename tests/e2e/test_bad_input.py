@@ -6,7 +6,8 @@ import json
 from typing import Any
 
 import pytest
-from tests.support.bots import Bot, Bots, Database, eventually
+from tests.support.bots import Bot, Bots, Database
+from tests.support.waiting import eventually
 
 from tradingbot_cluster.demo.tools import CommandError, Tools
 
@@ -23,7 +24,7 @@ def assert_trades_on(tools: Tools, bot: Bot, pod: str) -> None:
     ticks = f"select max(at) from simulation.equity where bot = '{bot.key}'"
     database = Database(tools)
     before = database.value(ticks)
-    eventually(lambda: database.value(ticks), lambda now: now > before, what="the ledger goes on", seconds=60)
+    eventually(lambda: database.value(ticks), holds=lambda now: now > before, what="the ledger goes on", seconds=60)
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tests.support.bots import Bot, Bots, Database, eventually
+from tests.support.bots import Bot, Bots, Database
+from tests.support.waiting import eventually
 
 from tradingbot_cluster.demo import demo
 
@@ -51,9 +52,11 @@ def test_a_pod_that_is_deleted_trades_on_where_it_was(tools: Tools, example: dic
     eventually(lambda: int(database.value(count)), what="a first trade", seconds=180)
     first_pods = bot.running_pods()
     bot.kubectl("delete", "pods", "--selector", bot.selector, "--force", "--grace-period=0", timeout=120)
-    eventually(bot.running_pods, lambda now: now and not set(now) & set(first_pods), what="a new pod", seconds=120)
+    eventually(
+        bot.running_pods, holds=lambda now: now and not set(now) & set(first_pods), what="a new pod", seconds=120
+    )
     traded = int(database.value(count))
-    eventually(lambda: int(database.value(count)), lambda now: now > traded, what="another trade", seconds=180)
+    eventually(lambda: int(database.value(count)), holds=lambda now: now > traded, what="another trade", seconds=180)
     doubled = database.value(
         f"select count(*) from (select client_id from simulation.orders where bot = '{bot.key}' "
         "group by client_id having count(*) > 1) as doubled"

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.support.bots import Bot, Bots, Database, eventually
+from tests.support.bots import Bot, Bots, Database
+from tests.support.waiting import eventually
 
 from tradingbot_cluster.demo.tools import CommandError
 
@@ -36,15 +37,18 @@ def intents(tools: Tools, bot: Bot) -> int:
 
 def assert_stopped_for_good(tools: Tools, bot: Bot) -> None:
     """KILLED in the bot and in the status, and not one more intent while the market goes on."""
-    eventually(lambda: state(bot), lambda seen: seen == "KILLED", what="the bot says KILLED", seconds=60)
+    eventually(lambda: state(bot), holds=lambda seen: seen == "KILLED", what="the bot says KILLED", seconds=60)
     eventually(
-        lambda: bot.status().get("state"), lambda seen: seen == "KILLED", what="the status says KILLED", seconds=60
+        lambda: bot.status().get("state"),
+        holds=lambda seen: seen == "KILLED",
+        what="the status says KILLED",
+        seconds=60,
     )
     before = intents(tools, bot)
     candles = bot.api("/api/v1/bot/status")["account"]["market_time"]
     eventually(
         lambda: bot.api("/api/v1/bot/status")["account"]["market_time"],
-        lambda now: now > candles,
+        holds=lambda now: now > candles,
         what="market time goes on",
     )
     assert intents(tools, bot) == before
@@ -52,10 +56,10 @@ def assert_stopped_for_good(tools: Tools, bot: Bot) -> None:
 
 def test_the_stop_is_latched_in_bot_status_and_database(tools: Tools, bot: Bot) -> None:
     bot.patch(STOP)
-    eventually(lambda: state(bot), lambda seen: seen == "KILLED", what="the gate is closed", seconds=10)
+    eventually(lambda: state(bot), holds=lambda seen: seen == "KILLED", what="the gate is closed", seconds=10)
     stop = eventually(
         lambda: bot.status().get("emergencyStop"),
-        lambda seen: bool(seen and seen.get("id")),
+        holds=lambda seen: bool(seen and seen.get("id")),
         what="the latch in status",
     )
     assert stop is not None
@@ -74,7 +78,7 @@ def test_reverting_the_patch_and_restarting_the_pod_do_not_resume(tools: Tools, 
     assert_stopped_for_good(tools, bot)
     old = bot.running_pods()
     bot.kubectl("delete", "pods", "--selector", bot.selector, timeout=120)
-    eventually(bot.running_pods, lambda now: now and not set(now) & set(old), what="a new pod", seconds=120)
+    eventually(bot.running_pods, holds=lambda now: now and not set(now) & set(old), what="a new pod", seconds=120)
     assert_stopped_for_good(tools, bot)
 
 
@@ -100,7 +104,7 @@ def without_operator(tools: Tools) -> Iterator[None]:
         tools.kubectl("scale", "--replicas=0", *deployment)
         eventually(
             lambda: tools.get(*deployment)["status"].get("replicas", 0),
-            lambda running: running == 0,
+            holds=lambda running: running == 0,
             what="the operator's pod is gone",
         )
         yield
@@ -111,7 +115,7 @@ def without_operator(tools: Tools) -> Iterator[None]:
 
 def test_a_stop_needs_no_operator(tools: Tools, bot: Bot, without_operator: None) -> None:
     bot.patch(STOP)
-    eventually(lambda: state(bot), lambda seen: seen == "KILLED", what="the gate is closed", seconds=10)
+    eventually(lambda: state(bot), holds=lambda seen: seen == "KILLED", what="the gate is closed", seconds=10)
     before = intents(tools, bot)
     bot.patch(REVERT)
     assert state(bot) == "KILLED"
@@ -127,7 +131,7 @@ def test_an_object_is_deleted_with_its_children_while_the_operator_is_down(
     )
     eventually(
         lambda: bot.kubectl("get", kinds, "--selector", bot.selector, "-o", "name").split(),
-        lambda left: left == [],
+        holds=lambda left: left == [],
         what="every child is gone",
         seconds=120,
     )

@@ -6,45 +6,17 @@ import base64
 import copy
 import json
 import secrets
-import time
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from tradingbot_cluster.demo.tools import CommandError, Tools
+from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
+
+    from tradingbot_cluster.demo.tools import Tools
 
 NAMESPACE = "trading"
-_T = TypeVar("_T")
-
-
-class StillNotSoError(AssertionError):
-    """What was waited for did not become true in time."""
-
-
-def eventually(
-    look: Callable[[], _T],
-    holds: Callable[[_T], object] = bool,
-    *,
-    what: str,
-    seconds: float = 60.0,
-    every: float = 0.3,
-) -> _T:
-    """Look until it holds and return what was seen; fail with what was seen last."""
-    deadline = time.monotonic() + seconds
-    seen: object = None
-    while time.monotonic() < deadline:
-        try:
-            found = look()
-        except CommandError as error:
-            seen = error
-        else:
-            if holds(found):
-                return found
-            seen = found
-        time.sleep(every)
-    raise StillNotSoError(f"after {seconds:.0f} s still not so: {what}; last seen: {seen}")
 
 
 class Database:
@@ -114,7 +86,7 @@ class Bot:
     ) -> dict[str, Any]:
         return eventually(
             lambda: self.condition(kind),
-            lambda seen: seen["status"] == status and reason in {None, seen["reason"]},
+            holds=lambda seen: seen["status"] == status and reason in {None, seen["reason"]},
             what=f"{self.name}: {kind}={status} {reason or ''}",
             seconds=seconds,
         )

@@ -15,15 +15,13 @@ import time
 import urllib.error
 import urllib.request
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any
 
 import yaml
 from tests.api.crd.server import Refused, Server
+from tests.support.waiting import eventually
 
 from tradingbot_operator.desired.kinds import BY_NAME, CHILDREN, Kind
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 ROOT = Path(__file__).parents[3]
 CLUSTER_RULES = re.compile(r"```yaml\ncluster rules:\n(.*?)```", re.DOTALL)
@@ -34,27 +32,7 @@ SPEC: dict[str, Any] = {
     "database": {"secretRef": {"name": "trading-database"}},
 }
 Manifest = dict[str, Any]
-_T = TypeVar("_T")
 _numbers = itertools.count()
-
-
-def eventually(look: Callable[[], _T | None], what: str, *, seconds: float = 30.0, every: float = 0.1) -> _T:
-    """Look until the answer is true, and return it; fail with what was seen last."""
-    deadline = time.monotonic() + seconds
-    while True:
-        try:
-            seen: Any = look()
-        except Refused as error:
-            seen = None
-            last: Any = error
-        else:
-            last = seen
-        if seen:
-            found: _T = seen
-            return found
-        if time.monotonic() > deadline:
-            raise AssertionError(f"after {seconds:.0f} s still not so: {what}; last seen: {last}")
-        time.sleep(every)
 
 
 def documented_rules() -> tuple[list[Manifest], list[Manifest]]:

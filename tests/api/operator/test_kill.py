@@ -6,10 +6,11 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.api.operator.harness import Namespace, eventually
+from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
     from tests.api.operator.conftest import StartOperator
+    from tests.api.operator.harness import Namespace
 
 pytestmark = pytest.mark.api
 POLLS = {"TBO_BOT_POLL_SECONDS": "1", "TBO_BOT_POLL_TIMEOUT_SECONDS": "1"}

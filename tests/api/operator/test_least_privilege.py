@@ -6,7 +6,8 @@ import json
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.api.operator.harness import SPEC, Namespace, documented_rules, eventually
+from tests.api.operator.harness import SPEC, Namespace, documented_rules
+from tests.support.waiting import eventually
 
 from tradingbot_operator.api.model import parse
 from tradingbot_operator.api.v1alpha1.safety import Mode

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.api.operator.harness import Namespace, eventually
+from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
     from tests.api.operator.conftest import StartOperator
+    from tests.api.operator.harness import Namespace
 
 pytestmark = pytest.mark.api
 

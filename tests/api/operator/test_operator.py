@@ -6,12 +6,13 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.api.operator.harness import Namespace, OperatorProcess, eventually
+from tests.support.waiting import eventually
 
 from tradingbot_operator.desired.kinds import BY_NAME, CHILDREN
 
 if TYPE_CHECKING:
     from tests.api.operator.conftest import StartOperator
+    from tests.api.operator.harness import Namespace, OperatorProcess
 
 pytestmark = pytest.mark.api
 

@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.api.operator.harness import Namespace, OperatorProcess, eventually
+from tests.support.waiting import eventually
 
 from tradingbot_operator.desired.kinds import CHILDREN, TRADING_BOT
 
 if TYPE_CHECKING:
     from tests.api.operator.conftest import StartOperator
+    from tests.api.operator.harness import Namespace, OperatorProcess
 
 pytestmark = [pytest.mark.api, pytest.mark.scale, pytest.mark.timeout(1200)]
 

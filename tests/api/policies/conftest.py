@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 from tests.api.crd.server import ROOT, Manifest, Refused, Server, install_crd
-from tests.api.policies.world import EDITORS, NEVER_APPROVE, World, approval, eventually, refused
+from tests.api.policies.world import EDITORS, NEVER_APPROVE, World, approval, refused
+from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

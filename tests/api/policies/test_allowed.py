@@ -9,7 +9,8 @@ import pytest
 from tests.api.crd.server import Refused
 from tests.api.policies.attacks import asked_in_simulation, resuming, unstopped
 from tests.api.policies.conftest import COLLECTIONS, render
-from tests.api.policies.world import DIGEST, JSON_PATCH, SPEC, STOP, World, ahead, approval, approve, eventually
+from tests.api.policies.world import DIGEST, JSON_PATCH, SPEC, STOP, World, ahead, approval, approve
+from tests.support.waiting import eventually
 
 from tradingbot_operator.api.v1alpha1.trading import Risk
 from tradingbot_operator.policy.approval import Change, compare_limits

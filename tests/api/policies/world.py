@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import dataclasses
 import itertools
-import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -187,15 +186,6 @@ class World:
     @staticmethod
     def latch(stop_id: str) -> Manifest:
         return {"id": stop_id, "since": ahead(), "closePositions": True}
-
-
-def eventually(look: Callable[[], bool], what: str) -> None:
-    """Wait for what the API server learns from its own watches."""
-    for _ in range(200):
-        if look():
-            return
-        time.sleep(0.05)
-    raise AssertionError(f"still not so after 10 s: {what}")
 
 
 def refused(request: Callable[[], object], says: str = "") -> bool:
