@@ -14,7 +14,7 @@ import pytest
 from tests.unit.bot.test_golden import GOLDEN
 from typer.testing import CliRunner, Result
 
-from tradingbot import wiring
+from tradingbot import terms
 from tradingbot.backtest import result as results
 from tradingbot.backtest.record import LedgerHash
 from tradingbot.backtest.run import Backtest
@@ -330,7 +330,7 @@ def test_a_strategy_that_raises_ends_trading_with_its_own_exit_code(
 def test_the_environment_counts_and_options_count_more() -> None:
     environment = {"SIMULATION_COMMISSION": "0.002"}
     found = settings(Options(seed=9, parameters=("cooldown=3",)), environment)
-    assert wiring.rules(found).commission == Decimal("0.002")
+    assert terms.rules(found).commission == Decimal("0.002")
     assert (found.simulation.seed, found.strategy.parameters) == (9, {"cooldown": "3"})
 
 

@@ -12,7 +12,8 @@ from tradingbot.config.load import ENVIRONMENT, load
 from tradingbot.config.model import FeedType, Mode, Trading
 from tradingbot.domain.errors import ConfigurationError
 from tradingbot.strategy import registry
-from tradingbot.wiring import describe, limits, strategy_key
+from tradingbot.terms import limits, strategy_key
+from tradingbot.wiring import describe
 
 if TYPE_CHECKING:
     from pathlib import Path

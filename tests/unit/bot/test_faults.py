@@ -17,7 +17,7 @@ from tests.unit.bot.harness import BTC, FUTURES, run_now
 from tests.unit.bot.test_sim_exchange import FREE, order, submit, venue
 from tests.unit.bot.test_ticks import OnTick, fills, tick
 
-from tradingbot import wiring
+from tradingbot import terms
 from tradingbot.backtest.driver import Driver
 from tradingbot.backtest.record import Record
 from tradingbot.config.model import Settings
@@ -247,11 +247,11 @@ def faulty_run(seed: int) -> str:
         },
     }
     wanted = Settings.model_validate(configuration)
-    feed = wiring.feed(wanted, frozenset({"BTC/USD"}))
+    feed = terms.feed(wanted, frozenset({"BTC/USD"}))
     assert isinstance(feed, SyntheticFeed)
     maker = registry.factory(wanted.strategy.name, wanted.strategy.parameters)
-    engine = Engine(wiring.engine_config(wanted, 1), Board(), feed.instruments, maker)
-    exchange = SimExchange(wiring.rules(wanted), feed.instruments, {"USD": wanted.simulation.initial_capital})
+    engine = Engine(terms.engine_config(wanted, 1), Board(), feed.instruments, maker)
+    exchange = SimExchange(terms.rules(wanted), feed.instruments, {"USD": wanted.simulation.initial_capital})
     record = Record(engine)
     driver = Driver(engine, exchange, record.effect)
     driver.begin(engine.open_account(0))
@@ -280,7 +280,7 @@ def test_faults_are_configured_with_the_name_of_what_is_wrong() -> None:
     wanted = Settings.model_validate(
         {"strategy": {"name": "x"}, "simulation": {"faults": {"late_fill": 0.5, "late_seconds": 7}, "seed": 9}}
     )
-    assert wiring.rules(wanted).faults == Faults(late_fill=Decimal("0.5"), late_by=7 * SECOND, seed=9)
+    assert terms.rules(wanted).faults == Faults(late_fill=Decimal("0.5"), late_by=7 * SECOND, seed=9)
     with pytest.raises(ValueError, match="less than or equal to 1"):
         Settings.model_validate({"strategy": {"name": "x"}, "simulation": {"faults": {"reject": 2}}})
 

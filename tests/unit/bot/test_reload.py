@@ -10,7 +10,7 @@ from tests.unit.bot.harness import Bot, Scripted
 
 from tradingbot.config.model import Mode, RiskSection, Settings
 from tradingbot.runtime.reload import Reload
-from tradingbot.wiring import limits
+from tradingbot.terms import limits
 
 
 class Runner:

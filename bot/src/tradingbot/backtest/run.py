@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tradingbot import wiring
+from tradingbot import terms, wiring
 from tradingbot.backtest.driver import Driver
 from tradingbot.backtest.record import Record
 from tradingbot.core.engine import Engine
@@ -34,9 +34,9 @@ class Backtest:
         self.settings, self.market = settings, market
         make_strategy = wiring.strategy_maker(settings)
         instruments = market.source.instruments
-        self.engine = Engine(wiring.engine_config(settings, EPOCH), Board(), instruments, make_strategy)
+        self.engine = Engine(terms.engine_config(settings, EPOCH), Board(), instruments, make_strategy)
         quote = split_symbol(settings.strategy.symbols[0])[1]
-        venue = SimExchange(wiring.rules(settings), instruments, {quote: settings.simulation.initial_capital})
+        venue = SimExchange(terms.rules(settings), instruments, {quote: settings.simulation.initial_capital})
         self.record = Record(self.engine)
         self.driver = Driver(self.engine, venue, self.record.effect)
 

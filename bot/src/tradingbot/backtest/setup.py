@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from pydantic import ValidationError
 
-from tradingbot import wiring
+from tradingbot import terms
 from tradingbot.config.load import INVALID, load
 from tradingbot.config.model import FeedType, Mode, Resolution, Settings
 from tradingbot.domain.errors import ConfigurationError
@@ -183,8 +183,8 @@ def market(settings: Settings, options: Options) -> Market:
         stop = end if end is not None else start + SYNTHETIC_DAYS * DAY
         if stop <= start:
             raise ConfigurationError(DATA, f"the synthetic market begins on {iso(BEGIN)}: choose a later --to")
-        return Market(wiring.feed(settings, symbols), start, stop, start > BEGIN, ())
-    recordings = wiring.recordings(settings, symbols)
+        return Market(terms.feed(settings, symbols), start, stop, start > BEGIN, ())
+    recordings = terms.recordings(settings, symbols)
     feed = RecordedFeed(recordings, timeframe(settings.strategy.timeframe), loop=False)
     last = feed.start + feed.span
     start, stop = max(feed.start, begin or 0), min(last, end if end is not None else last)
