@@ -136,7 +136,12 @@ def test_a_code_fires_beyond_its_limit_and_not_at_it(
 
 def test_every_code_has_a_meaning_and_a_test() -> None:
     assert set(MEANING) == set(DenialCode)
-    elsewhere = {DenialCode.STATE_BLOCKS_EXITS, DenialCode.NO_POSITION, DenialCode.ORDER_VALUE}
+    confirmations = {  # tests/unit/bot/test_confirm.py
+        DenialCode.CONFIRMATION_REQUIRED,
+        DenialCode.CONFIRMATION_EXPIRED,
+        DenialCode.CONFIRMATION_REFUSED,
+    }
+    elsewhere = {DenialCode.STATE_BLOCKS_EXITS, DenialCode.NO_POSITION, DenialCode.ORDER_VALUE, *confirmations}
     assert {case[0] for case in CASES} | elsewhere == set(DenialCode)
 
 
