@@ -213,7 +213,7 @@ async def test_an_order_that_the_exchange_shows_late_is_found_by_the_ledger(tmp_
         left.server.faults.add(Kind.STALE_OPEN_ORDERS, "GET", OPEN_ORDERS, count=1, times=None)
         ended = await left.kill(url=database)
         assert left.open() == set()
-    assert ends(ended) == {entry: "CANCELLED", missing: "ABSENT"}
+    assert ends(ended) == {entry: "CANCELLED", missing: "GONE"}
 
 
 async def test_an_order_that_cannot_be_cancelled_is_never_called_a_success(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.unit.bot.harness import CAPITAL, Bot, Scripted, buy, candle, config, flat, leave
 
-from tradingbot.core import picture
+from tradingbot.core import stops
 from tradingbot.domain import effects as fx
 from tradingbot.domain import events
 from tradingbot.domain.errors import BrokenInvariantError
@@ -121,9 +121,13 @@ def test_an_emergency_stop_keeps_positions_with_their_stops_and_says_so() -> Non
     robot.show(flat(2, 1000.0))
     assert robot.board.state is State.KILLED
     assert roles(robot) == ["stop", "target"]
-    outcome = picture.stop_outcome(robot.engine)
+    outcome = stops.outcome(robot.engine)
     assert outcome is not None
     assert (outcome["state"], outcome["positions_left"], outcome["orders_cancelled"]) == ("CANCELLED", 1, 0)
+    assert outcome["orders"] == []
+    (position,) = outcome["positions"]
+    assert (position["symbol"], position["state"], position["requested"]) == ("BTC/USD", "KEPT", "0")
+    assert Decimal(position["residual"]) == robot.engine.state.book.open_positions()[0].quantity
     robot.show(candle(3, (1000, 1000, 980, 980)))
     assert [trade.role.value for trade in robot.trades] == ["entry", "stop"]
 
@@ -131,13 +135,16 @@ def test_an_emergency_stop_keeps_positions_with_their_stops_and_says_so() -> Non
 def test_an_emergency_stop_with_closing_ends_flat() -> None:
     robot = bot({1: ENTRY}).show(flat(0, 1000.0), flat(1, 1000.0))
     robot.step(events.EmergencyStop(120_000_000, "u-1", "api", "fire", close_positions=True))
-    outcome = picture.stop_outcome(robot.engine)
+    outcome = stops.outcome(robot.engine)
     assert outcome is not None
     assert outcome["state"] == "PENDING"
     robot.show(flat(2, 1000.0))
-    outcome = picture.stop_outcome(robot.engine)
+    outcome = stops.outcome(robot.engine)
     assert outcome is not None
     assert outcome["state"] == "FLAT"
+    (position,) = outcome["positions"]
+    assert (position["state"], position["residual"], position["reason"]) == ("FLAT", "0", "")
+    assert Decimal(position["requested"]) == sum(trade.quantity for trade in robot.trades if trade.role is Role.ENTRY)
     assert [trade.role.value for trade in robot.trades] == ["entry", "flatten"]
     assert robot.venue.state.orders == {}
 
@@ -145,9 +152,13 @@ def test_an_emergency_stop_with_closing_ends_flat() -> None:
 def test_cancelled_entries_of_a_stop_are_counted() -> None:
     robot = bot({1: ENTRY}).show(flat(0, 1000.0))
     robot.step(events.EmergencyStop(60_000_000, "u-1", "spec", "fire", close_positions=False))
-    outcome = picture.stop_outcome(robot.engine)
+    outcome = stops.outcome(robot.engine)
     assert outcome is not None
     assert (outcome["state"], outcome["orders_cancelled"]) == ("CANCELLED", 1)
+    (order,) = outcome["orders"]
+    assert (order["client_id"], order["symbol"], order["state"]) == (
+        robot.engine.state.stop_orders[0], "BTC/USD", "CANCELLED",
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize("action", list(OnBreach))

@@ -13,7 +13,7 @@ from tradingbot.domain import ids
 from tradingbot.jobs import outcome
 from tradingbot.jobs.outcome import OrderEnd, PositionEnd
 
-ORDERS = (outcome.CANCELLED, outcome.FILLED, outcome.ABSENT, outcome.KEPT, outcome.OPEN, outcome.UNKNOWN)
+ORDERS = (outcome.CANCELLED, outcome.FILLED, outcome.GONE, outcome.KEPT, outcome.OPEN, outcome.UNKNOWN)
 POSITIONS = (outcome.FLAT, outcome.FLAT_WITH_DUST, outcome.RESIDUAL, outcome.UNKNOWN)
 
 

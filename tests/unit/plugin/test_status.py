@@ -57,6 +57,25 @@ def test_no_bots() -> None:
     assert json.loads(Person(FakeApi.of())("status", "-o", "json").out) == {"items": []}
 
 
+def test_a_stop_says_what_became_of_each_order_and_position() -> None:
+    status = latched("RESIDUAL", close=True)
+    status["emergencyStop"]["outcome"] |= {
+        "orders": [
+            {"clientId": "tb1", "symbol": "BTC/USDT", "state": "CANCELLED"},
+            {"clientId": "tb2", "symbol": "BTC/USDT", "state": "FILLED", "reason": "it was faster"},
+        ],
+        "positions": [
+            {"symbol": "BTC/USDT", "state": "RESIDUAL", "requested": "0.02", "residual": "0.01", "reason": "thin book"},
+            "nonsense",
+        ],
+    }
+    out = Person(FakeApi.of(bot(status=status)))("status", "btc").out
+    lines = [" ".join(line.split()) for line in out.splitlines()]
+    assert any(line.startswith("order tb2 BTC/USDT FILLED") and "it was faster" in line for line in lines)
+    assert any("BTC/USDT RESIDUAL" in line and "0.01 left of 0.02 thin book" in line for line in lines)
+    assert "tb1" not in out
+
+
 def test_one_bot_in_detail() -> None:
     result = Person(FakeApi.of(bot(status=latched("RESIDUAL"))))("status", "btc")
     for shown in (

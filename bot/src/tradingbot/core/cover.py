@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tradingbot.core import stops
 from tradingbot.core.snapshot import Closing
 from tradingbot.domain.market import SECOND
 from tradingbot.domain.money import mul, plain, total
@@ -116,6 +117,7 @@ class Cover:
         if sellable > 0 and (mark is None or mul(sellable, instrument.price(mark.price)) >= instrument.min_notional):
             return
         left = desk.state.book.write_off(symbol)
+        stops.dust(desk.state, symbol, left)
         desk.fresh = True
         desk.state.closings.pop(symbol, None)
         desk.alarm("DUST", f"{plain(left)} {instrument.base} are too little to be sold; they stay in the account")

@@ -288,7 +288,8 @@ class Desk:
     def _forget(self) -> None:
         orders = self.state.orders
         since = self.state.now - self.config.remembered
-        done = [client_id for client_id, order in orders.items() if not order.live and order.updated <= since]
+        stopped = self.state.stop_orders
+        done = [n for n, order in orders.items() if not order.live and order.updated <= since and n not in stopped]
         for client_id in done[: max(0, len(done) - KEPT)]:
             del orders[client_id]
 

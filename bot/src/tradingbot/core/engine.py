@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from tradingbot.core import commands, confirm, memory
+from tradingbot.core import commands, confirm, memory, stops
 from tradingbot.core.decisions import decision
 from tradingbot.core.desk import Desk
 from tradingbot.core.equity import Equity
@@ -142,9 +142,8 @@ class Engine:
             self.desk.protect(position.symbol)
         if not self.board.state.entries_allowed:
             self.desk.cancel_entries("entries are blocked")
-        if self.board.stop is None:
-            self.state.stop_orders = []
-        elif self.board.stop.close_positions:
+        stops.remember(self)
+        if self.board.stop is not None and self.board.stop.close_positions:
             self._flatten("emergency stop")
         effects = list(self._out)
         self._out.clear()
@@ -380,7 +379,7 @@ class Engine:
             self.board.replace(record)
         else:
             self.board.emergency(record)
-        self.state.stop_orders.extend(self.desk.cancel_entries(f"emergency stop: {event.reason}"))
+        stops.begin(self, f"emergency stop: {event.reason}")
         confirm.end(self)
         if self.board.stop is not None and self.board.stop.close_positions:
             self._flatten(f"emergency stop: {event.reason}")

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from tradingbot.core import stops
 from tradingbot.core.snapshot import Waiting
 from tradingbot.core.tally import Tally
 from tradingbot.domain.money import ZERO, mul, total
-from tradingbot.domain.orders import OrderState, Role
 from tradingbot.domain.states import State
 from tradingbot.ledger.book import average
 from tradingbot.risk.equity_guard import loss_of
@@ -103,7 +103,7 @@ def take(engine: Engine) -> Picture:
         state=engine.board.state,
         restrictions=tuple(engine.board.restrictions()),
         stop=engine.board.stop,
-        stop_outcome=stop_outcome(engine),
+        stop_outcome=stops.outcome(engine),
         quote=quote,
         equity=equity,
         cash=book.cash(quote),
@@ -159,47 +159,3 @@ def _order(order: Order) -> OrderPicture:
         stop_price=intent.stop_price,
         ts=intent.ts,
     )
-
-
-def stop_outcome(engine: Engine) -> dict[str, object] | None:
-    """Say what has become of an emergency stop: never a bare success, always what is left."""
-    stop = engine.board.stop
-    if stop is None:
-        return None
-    entries = engine.desk.entries()
-    gone = sum(1 for client_id in engine.state.stop_orders if not _lives(engine, client_id))
-    positions = engine.state.book.open_positions()
-    facts = {"orders_cancelled": gone, "orders_left": len(entries), "positions_left": len(positions)}
-    unknown = [order for order in entries if order.state is OrderState.UNKNOWN]
-    if unknown:
-        return {
-            "state": "UNKNOWN",
-            "message": f"entry orders that the venue has not confirmed: {len(unknown)}",
-            **facts,
-        }
-    if entries:
-        return {"state": "PENDING", "message": f"entry orders being cancelled: {len(entries)}", **facts}
-    if not stop.close_positions:
-        text = f"no entry order is open; positions kept with their protective orders: {len(positions)}"
-        return {"state": "CANCELLED", "message": text, **facts}
-    if not positions:
-        return {"state": "FLAT", "message": "no entry order and no position is open", **facts}
-    flattening = [order for order in engine.desk.live() if order.intent.role in (Role.FLATTEN, Role.EXIT)]
-    if flattening:
-        return {"state": "PENDING", "message": f"positions being closed at market: {len(positions)}", **facts}
-    if all(_dust(engine, position) for position in positions):
-        text = f"positions left, each worth less than the smallest order: {len(positions)}"
-        return {"state": "FLAT_WITH_DUST", "message": text, **facts}
-    return {"state": "RESIDUAL", "message": f"positions that could not be closed: {len(positions)}", **facts}
-
-
-def _dust(engine: Engine, position: Position) -> bool:
-    """Tell whether a position is too small to be closed."""
-    price = engine.price(position.symbol)
-    smallest = engine.state.instruments[position.symbol].min_notional
-    return price is not None and mul(abs(position.quantity), price) < smallest
-
-
-def _lives(engine: Engine, client_id: str) -> bool:
-    order = engine.state.orders.get(client_id)
-    return order is not None and order.live

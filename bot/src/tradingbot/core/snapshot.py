@@ -6,6 +6,7 @@ from decimal import Decimal
 
 import msgspec
 
+from tradingbot.core.stops import Stopped
 from tradingbot.core.tally import Tally
 from tradingbot.domain.errors import BrokenInvariantError
 from tradingbot.domain.instrument import Instrument
@@ -99,6 +100,8 @@ class EngineState(msgspec.Struct, kw_only=True):
     strategies: dict[str, msgspec.Raw] = {}
     stop_orders: list[str] = []
     """Entry orders that an emergency stop took back."""
+    stop_positions: dict[str, Stopped] = {}
+    """By symbol, the positions that an emergency stop found."""
     limits: dict[str, str] = {}
     """Limits that people changed while the bot ran, as text."""
     tally: Tally = msgspec.field(default_factory=Tally)

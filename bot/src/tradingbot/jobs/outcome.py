@@ -14,7 +14,7 @@ MOST_BYTES = 3900
 """Kubernetes keeps the last 4096 bytes of a termination log."""
 LONGEST_REASON = 300
 
-CANCELLED, FILLED, ABSENT = "CANCELLED", "FILLED", "ABSENT"
+CANCELLED, FILLED, GONE = "CANCELLED", "FILLED", "GONE"
 KEPT, OPEN, UNKNOWN = "KEPT", "OPEN", "UNKNOWN"
 FLAT, FLAT_WITH_DUST, RESIDUAL = "FLAT", "FLAT_WITH_DUST", "RESIDUAL"
 
@@ -28,7 +28,7 @@ class OrderEnd(msgspec.Struct, frozen=True, kw_only=True):
     client_id: str
     symbol: str
     state: str
-    """CANCELLED; FILLED (it was faster); ABSENT (the ledger had it, the exchange never did); KEPT (it protects a
+    """CANCELLED; FILLED (it was faster); GONE (the ledger had it, the exchange never did); KEPT (it protects a
     position); OPEN; UNKNOWN (the exchange did not say)."""
     reason: str = ""
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from tradingbot.domain.money import plain
 from tradingbot.domain.orders import Role, Side
-from tradingbot.jobs.outcome import ABSENT, CANCELLED, FILLED, KEPT, OPEN, UNKNOWN, OrderEnd
+from tradingbot.jobs.outcome import CANCELLED, FILLED, GONE, KEPT, OPEN, UNKNOWN, OrderEnd
 from tradingbot.ports.venue import Absent, Accepted, Found, Refused, Unavailable
 from tradingbot.venues.ccxt import resting
 from tradingbot.venues.ccxt.limits import Lane
@@ -182,7 +182,7 @@ class Withdrawing:
     async def _look_up(self, client_id: str, symbol: str) -> bool:
         found = await self.venue.look_up(client_id, symbol, urgent=True)
         if isinstance(found, Absent):
-            self._end(client_id, symbol, ABSENT, "the exchange has never had it")
+            self._end(client_id, symbol, GONE, "the exchange has never had it")
         elif isinstance(found, Found) and not found.live:
             self._ended(client_id, symbol)
         elif isinstance(found, Found):

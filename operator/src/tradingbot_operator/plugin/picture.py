@@ -44,6 +44,8 @@ class StopPicture:
     outcome: str
     outcome_message: str
     orders_cancelled: int | None
+    parts: tuple[tuple[str, str, str], ...] = ()
+    """What, state and reason of each order that was not simply cancelled, and of each position."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +164,25 @@ def _stop(found: Any) -> StopPicture | None:
         outcome=plain(outcome.get("state") or ""),
         outcome_message=plain(outcome.get("message") or ""),
         orders_cancelled=_count(outcome.get("ordersCancelled")),
+        parts=_parts(outcome),
     )
+
+
+def _parts(outcome: Mapping[str, Any]) -> tuple[tuple[str, str, str], ...]:
+    found = []
+    for order in outcome.get("orders") or ():
+        if isinstance(order, dict) and order.get("state") != "CANCELLED":
+            what = f"order {order.get('clientId') or ''} {order.get('symbol') or ''}".strip()
+            found.append((plain(what), plain(order.get("state") or ""), plain(order.get("reason") or "")))
+    for position in outcome.get("positions") or ():
+        if isinstance(position, dict):
+            left = f"{position.get('residual') or '?'} left of {position.get('requested') or '?'}"
+            reason = position.get("reason") or ""
+            kept = position.get("state") == "KEPT"
+            text = f"{position.get('residual') or '?'}" if kept else left
+            what = f"position {position.get('symbol') or ''}"
+            found.append((plain(what), plain(position.get("state") or ""), plain(f"{text}  {reason}".strip())))
+    return tuple(found)
 
 
 def _approval(spec: Mapping[str, Any], status: Mapping[str, Any]) -> ApprovalPicture:

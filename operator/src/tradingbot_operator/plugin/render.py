@@ -106,6 +106,7 @@ def _stop(stop: StopPicture, now: datetime, *, colour: bool) -> str:
         ["From", joined([stop.source, stop.reason]) or MISSING],
         ["Positions", "to be closed" if stop.close_positions else "kept, with their protective stops"],
         ["Outcome", joined([outcome, cancelled, stop.outcome_message])],
+        *([what, joined([state, reason])] for what, state, reason in stop.parts),
     ]
     title = paint(f"Emergency stop {stop.id} is latched", "red", on=colour)
     return title + "\n" + columns(rows, indent="  ")

@@ -94,7 +94,12 @@ function actions(order) {
 
 function reasons(now) {
   const lines = now.reasons.map((item) => [item.state, `${item.source.replaceAll("_", " ")}: ${item.reason}`]);
-  if (now.stop && now.stop.outcome) lines.push([now.stop.outcome.state, `stop ${now.stop.id}: ${now.stop.outcome.message}`]);
+  if (now.stop && now.stop.outcome) {
+    const outcome = now.stop.outcome;
+    lines.push([outcome.state, `stop ${now.stop.id}: ${outcome.message}`]);
+    for (const o of outcome.orders ?? []) if (o.state !== "CANCELLED") lines.push([o.state, `order ${o.client_id} ${o.symbol} ${o.reason}`]);
+    for (const p of outcome.positions ?? []) lines.push([p.state, `${p.symbol}: ${p.residual} left ${p.reason}`]);
+  }
   $("reasons").hidden = !lines.length;
   $("reasons").replaceChildren(
     ...lines.map(([state, text]) => {

@@ -127,18 +127,19 @@ class StoppedOrder(StatusModel):
     symbol: Annotated[str, Text(64)] = ""
     """What it would have traded."""
     state: Annotated[str, Text(32)]
-    """CANCELLED, FILLED (it was executed before it could be taken back), GONE or UNKNOWN, as the exchange said."""
+    """CANCELLED, FILLED (it was executed before it could be taken back), GONE (the exchange does not have it), KEPT (it
+    protects a position), OPEN or UNKNOWN, as the exchange said."""
     reason: Annotated[str, Text(512)] = ""
     """Why it is not cancelled."""
 
 
 class StoppedPosition(StatusModel):
-    """What became of one position that was to be closed."""
+    """What became of one position."""
 
     symbol: Annotated[str, Text(64, min_length=1)]
     """What is held."""
     state: Annotated[str, Text(32)]
-    """FLAT, FLAT_WITH_DUST, RESIDUAL or UNKNOWN."""
+    """FLAT, FLAT_WITH_DUST, PENDING, RESIDUAL or UNKNOWN; KEPT where it was not to be closed."""
     requested: Annotated[str, Text(64)] = ""
     """Quantity that was to be closed, as a decimal number."""
     residual: Annotated[str, Text(64)] = ""
