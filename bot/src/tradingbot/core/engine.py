@@ -12,7 +12,7 @@ from tradingbot.core import commands, confirm, memory, stops
 from tradingbot.core.decisions import decision
 from tradingbot.core.desk import Desk
 from tradingbot.core.equity import Equity
-from tradingbot.core.snapshot import EngineState, Mark
+from tradingbot.core.snapshot import EngineState
 from tradingbot.domain import events
 from tradingbot.domain.denial import Denied
 from tradingbot.domain.effects import Decide, Effect
@@ -172,9 +172,8 @@ class Engine:
     # -- market ----------------------------------------------------------------------------------------------------
 
     def _on_candle(self, candle: Candle) -> None:
-        self._price(candle, candle.close, candle.gap)
         strategy = self.strategies.get(candle.symbol)
-        if strategy is None:
+        if not self._price(candle, candle.close, candle.gap) or strategy is None:
             return
         proposals = self._ask(strategy.on_candle, candle)
         asked = self.state.asked.get(candle.symbol)
@@ -186,9 +185,8 @@ class Engine:
             self._hear(candle, proposals)
 
     def _on_tick(self, tick: Tick) -> None:
-        self._price(tick, tick.price, 0)
         listener = self._listeners.get(tick.symbol)
-        if listener is None:
+        if not self._price(tick, tick.price, 0) or listener is None:
             return
         proposals = self._ask(listener, tick)
         if proposals:
@@ -198,22 +196,20 @@ class Engine:
                 self.state.asked[tick.symbol] = tick.ts
                 self._hear(tick, proposals)
 
-    def _price(self, event: MarketEvent, price: int, gap: int) -> None:
+    def _price(self, event: MarketEvent, price: int, gap: int) -> bool:
         """Take the last price of a symbol, in ticks, and see whether the account's value reaches a limit."""
-        symbol = event.symbol
-        mark = self.state.marks.get(symbol)
-        if mark is None:
-            self.state.marks[symbol] = Mark(price, event.ts, gap)
-        else:
-            mark.price, mark.ts, mark.gap = price, event.ts, gap
-        moved = self._equity.moves(symbol, price)
+        if price <= 0:
+            self.desk.alarm("BAD_PRICE", f"{event.symbol} at {price} ticks: what is not a price is not looked at")
+            return False
+        moved = self._equity.take(event.symbol, event.ts, price, gap)
         if moved or self.desk.fresh or self.state.now >= self._equity.due:
             limits = self._config.limits
             for reason in self._equity.watch(limits, self._config.equity_interval):
                 self.desk.cancel_entries(reason)
                 if limits.on_breach is OnBreach.FLATTEN:
                     self._flatten(reason)
-        self.desk.watch(symbol)
+        self.desk.watch(event.symbol)
+        return True
 
     def _ask(self, listener: Callable[[Context, Any], Iterable[Proposal]], event: MarketEvent) -> Sequence[Proposal]:
         try:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from tradingbot.core.snapshot import Mark
 from tradingbot.domain.effects import Latch, Marked
 from tradingbot.domain.errors import BrokenInvariantError
 from tradingbot.domain.fills import EquityPoint
@@ -40,8 +41,19 @@ class Equity:
         """By symbol, the price that is in `_value`, in ticks."""
         self._floor = self._ceiling = 0
 
-    def moves(self, symbol: str, price: int) -> bool:
-        """Take a price in ticks; return whether the value left the range in which nothing has to be looked at."""
+    def take(self, symbol: str, ts: int, price: int, gap: int) -> bool:
+        """Take a price in ticks; return whether the value left the range in which nothing has to be looked at.
+
+        An older price never takes the place of a newer one: a candle may come after the trades of the next one.
+        """
+        mark = self.state.marks.get(symbol)
+        if mark is None:
+            self.state.marks[symbol] = Mark(price, ts, gap)
+        elif ts >= mark.ts:
+            mark.price, mark.ts, mark.gap = price, ts, gap
+        else:
+            mark.gap = gap
+            return False
         weight = self._weights.get(symbol)
         if weight is None:
             return False
