@@ -131,6 +131,12 @@ class Desk:
             self.out.append(Cancel(order.intent.client_id, order.intent.symbol))
             self.out.append(OrderMoved(order.intent.client_id))
 
+    def cancel_again(self) -> None:
+        """Send cancels anew whose answer is not known: the process may have died before they left."""
+        for order in self.live():
+            if order.ask is Ask.CANCEL:
+                self.out.append(Cancel(order.intent.client_id, order.intent.symbol))
+
     def cancel_entries(self, note: str) -> list[str]:
         """Take all entry orders back, protective ones stay; return their ids."""
         entries = self.entries()

@@ -138,6 +138,7 @@ class Engine:
 
     def resume(self) -> Sequence[Effect]:
         """Take up the work after orders, fills and balances agree with the venue: protection is ensured first."""
+        self.desk.cancel_again()
         for position in self.state.book.open_positions():
             self.desk.protect(position.symbol)
         if not self.board.state.entries_allowed:

@@ -76,6 +76,8 @@ class Agreement:
         self._silences = 0
         self._asked: dict[str, float] = {}
         self._unverified: dict[str, str] = {}
+        self._behind: set[str] = set()
+        """Orders of which more was executed than is told: no balance can be explained meanwhile."""
 
     def save(self) -> bytes:
         """Write what is remembered of the venue."""
@@ -115,7 +117,9 @@ class Agreement:
             return True
         told = await self._told(client_id, symbol)
         if told is None:
+            self._behind.add(client_id)
             return False
+        self._behind.discard(client_id)
         self.book(told)
         return True
 
@@ -234,14 +238,16 @@ class Agreement:
     def _compare(self, report: VenueReport, problems: list[str], *, moved: bool) -> None:
         """Compare balances. They were told first, so a fill of the meantime makes them old, and they are asked anew."""
         runner = self.runner
-        doubts = [o for o in runner.engine.desk.live() if o.state in _UNSURE and not self._unsent(o)]
+        live = runner.engine.desk.live()
+        doubts = {o.intent.client_id for o in live if o.state in _UNSURE and not self._unsent(o)}
+        self._behind &= {order.intent.client_id for order in live}
+        doubts |= self._behind | self._unverified.keys()
         if runner.engine.state.guard is None:
             self._open(report, problems)
             return
         differences = diff.balances(runner.engine.state.book, report)
         if doubts:
-            names = ", ".join(order.intent.client_id for order in doubts)
-            problems = [*problems, f"the venue has not said yet what became of {names}"]
+            problems = [*problems, f"the venue has not said yet what became of {', '.join(sorted(doubts))}"]
         elif differences and (moved or (differences != self._suspects and not self.accept)):
             # Told once: it may be on its way. Entries wait for the second time only where it never agreed before.
             self._suspects = differences
