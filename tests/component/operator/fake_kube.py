@@ -79,6 +79,22 @@ class FakeKube:
         self._replace(name, live | {"status": copy.deepcopy(manifest["status"])})
         return self._after("status", name)
 
+    async def patch(self, kind: Kind, namespace: str, name: str, patch: Manifest) -> Manifest:
+        self._before("patch", kind.kind, name, patch)
+        live = self._find((kind.kind, namespace, name))
+        self._check_uid(patch, live)
+        (change,) = patch["spec"]["template"]["spec"]["containers"]
+        for container in live["spec"]["template"]["spec"]["containers"]:
+            if container["name"] == change["name"]:
+                for part, value in change.items():
+                    if value is None:
+                        container.pop(part, None)
+                    elif isinstance(value, list):
+                        gone = [next(v for k, v in item.items() if k != "$patch") for item in value]
+                        container[part] = [i for i in container[part] if not set(gone) & set(map(str, i.values()))]
+        self._replace((kind.kind, namespace, name), live)
+        return self._after("patch", (kind.kind, namespace, name))
+
     async def delete(self, kind: Kind, namespace: str, name: str, *, uid: str) -> None:
         self._before("delete", kind.kind, name, {})
         live = self._find((kind.kind, namespace, name))

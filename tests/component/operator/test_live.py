@@ -287,11 +287,12 @@ async def test_an_approval_that_ended_while_the_operator_was_down_is_seen_at_its
 
 async def test_another_approval_of_the_same_lets_it_trade_on() -> None:
     world = await LiveWorld().live()
+    template = world.template()
     await world.wait(24 * 3600)
     await world.preflight()
     await world.approve()
     assert world.status()["live"]["state"] == "Trading"
-    assert 'expires_at: "2026-11-23T09:00:00Z"' in world.config()
+    assert world.template() == template, "the bot reads the renewal itself: no pod is started anew for it"
 
 
 @pytest.mark.parametrize(
@@ -427,6 +428,55 @@ async def test_the_image_behind_the_tag_is_another_one_and_the_approval_is_void(
     await world.settle()
     assert world.status()["preflight"]["imageDigest"] == "sha256:bb"
     assert world.status()["live"]["state"] == "Reducing"
+
+
+def _looser(container: dict[str, Any]) -> None:
+    container["env"].append({"name": "RISK_MAX_DRAWDOWN", "value": "0.99"})
+
+
+def _unconfirmed(container: dict[str, Any]) -> None:
+    container["envFrom"] = [{"configMapRef": {"name": "mine"}}]
+
+
+def _other_code(container: dict[str, Any]) -> None:
+    container["volumeMounts"].append({"name": "tmp", "mountPath": "/app"})
+
+
+def _other_image(container: dict[str, Any]) -> None:
+    container["image"] = "bot:evil"
+
+
+def _other_arguments(container: dict[str, Any]) -> None:
+    container["args"] = ["--config", "/tmp/mine.yaml"]
+
+
+@pytest.mark.parametrize("edit", [_looser, _unconfirmed, _other_code, _other_image, _other_arguments])
+async def test_what_was_approved_is_not_changed_through_the_deployment(edit: Any) -> None:
+    world = await LiveWorld().live()
+    before = world.template()
+    world.kube.edit(
+        "Deployment", NAMESPACE, "tradingbot-a", lambda d: edit(d["spec"]["template"]["spec"]["containers"][0])
+    )
+    assert world.template() != before
+    await world.settle()
+    assert world.template() == before
+
+
+async def test_a_simulation_is_not_made_live_through_the_deployment() -> None:
+    world = await LiveWorld().simulating()
+    before = world.template()
+
+    def live(deployment: dict[str, Any]) -> None:
+        env = deployment["spec"]["template"]["spec"]["containers"][0]["env"]
+        for variable in env:
+            if variable["name"] in {"TRADING_MODE", "TRADING_APPROVED"}:
+                variable["value"] = {"TRADING_MODE": "live", "TRADING_APPROVED": "true"}[variable["name"]]
+        env.append({"name": "EXCHANGE_API_KEY", "valueFrom": {"secretKeyRef": {"name": "keys", "key": "api-key"}}})
+
+    world.kube.edit("Deployment", NAMESPACE, "tradingbot-a", live)
+    await world.settle()
+    assert world.template() == before
+    assert world.status()["mode"] == "simulation"
 
 
 # --- back --------------------------------------------------------------------------------------------------------

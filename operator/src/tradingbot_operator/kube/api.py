@@ -56,6 +56,9 @@ class KubeApi(Protocol):
     async def apply_status(self, kind: Kind, manifest: Manifest) -> Manifest:
         """Server-side apply of the status subresource; return the object as it is now."""
 
+    async def patch(self, kind: Kind, namespace: str, name: str, patch: Manifest) -> Manifest:
+        """Strategic merge patch, to remove what an apply does not name; return the object as it is now."""
+
     async def delete(self, kind: Kind, namespace: str, name: str, *, uid: str) -> None:
         """Delete an object if it still has this uid."""
 

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     OnRequest = Callable[[str, str, str, float], None]
 
 APPLY = "application/apply-patch+yaml"
+STRATEGIC = "application/strategic-merge-patch+json"
 JSON = "application/json"
 WATCH_SECONDS = 300
 """How long the server keeps a watch open; it is opened anew from where it ended."""
@@ -161,6 +162,11 @@ class KubeClient:
         path = kind.path(meta["namespace"], meta["name"], "status")
         query = {"fieldManager": FIELD_MANAGER, "force": "true"}
         return await self._request("PATCH", kind, path, query, manifest, APPLY, subresource="/status")
+
+    async def patch(self, kind: Kind, namespace: str, name: str, patch: Manifest) -> Manifest:
+        """Strategic merge patch."""
+        query = {"fieldManager": FIELD_MANAGER}
+        return await self._request("PATCH", kind, kind.path(namespace, name), query, patch, STRATEGIC)
 
     async def delete(self, kind: Kind, namespace: str, name: str, *, uid: str) -> None:
         """Delete an object if it still has this uid."""

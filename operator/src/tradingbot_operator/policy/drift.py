@@ -45,14 +45,44 @@ _EXACT: Final = {
 }
 
 
+_OWN_LISTS: Final = {"env": "name", "volumeMounts": "mountPath"}
+_NOT_OURS: Final = ("args", "envFrom", "lifecycle")
+
+
 def needs_apply(desired: Mapping[str, Any], live: Mapping[str, Any] | None) -> bool:
     """Return whether a desired manifest (with its hash annotation) must be applied over the live object."""
     if live is None:
         return True
     wanted = desired["metadata"]["annotations"][HASH_ANNOTATION]
-    if live["metadata"].get("annotations", {}).get(HASH_ANNOTATION) != wanted:
+    if live["metadata"].get("annotations", {}).get(HASH_ANNOTATION) != wanted or intruders(desired, live) is not None:
         return True
     return not is_subset(desired, live, keyed=_KEYED.get(desired["kind"], _COMMON))
+
+
+def intruders(desired: Mapping[str, Any], live: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return a strategic merge patch that removes what somebody has put into the bot's container, or None.
+
+    Sidecars and labels are left alone. A variable, an argument or a mount more in the bot's own container is another
+    configuration than the one that was decided, and an apply does not take away what it does not name.
+    """
+    if desired["kind"] != "Deployment":
+        return None
+    wanted = desired["spec"]["template"]["spec"]["containers"][0]
+    spec = ((live.get("spec") or {}).get("template") or {}).get("spec") or {}
+    found = next((c for c in spec.get("containers") or [] if c.get("name") == wanted["name"]), None)
+    if found is None:
+        return None
+    patch: dict[str, Any] = {}
+    for field, key in _OWN_LISTS.items():
+        ours = {item[key] for item in wanted.get(field) or []}
+        more = [item[key] for item in found.get(field) or [] if item[key] not in ours]
+        if more:
+            patch[field] = [{key: name, "$patch": "delete"} for name in more]
+    patch |= {field: None for field in _NOT_OURS if found.get(field) and field not in wanted}
+    if not patch:
+        return None
+    container = {"name": wanted["name"]} | patch
+    return {"spec": {"template": {"spec": {"containers": [container]}}}}
 
 
 def is_subset(desired: Any, live: Any, *, keyed: Mapping[str, tuple[str, ...]], field: str = "") -> bool:

@@ -174,10 +174,10 @@ def _stay(bot: TradingBot, live: LiveStatus, facts: Facts, judged: _Judged) -> P
         reason = Reason.APPROVAL_EXPIRED if verdict.state is ApprovalState.EXPIRED else Reason.APPROVAL_VOID
         return _reduce(bot, live, facts, reason, verdict.message)
     if approval.digest == live.digest:
-        # The limits of the spec, which are at most tighter than those that were approved.
-        kept = {"state": LiveState.TRADING, "leaving_since": None, "expires_at": approval.expires_at}
-        named = {"approved_by": approval.approved_by}
-        return Plan(bot, Mode.LIVE, Reason.LIVE, live=live.model_copy(update=kept | named))
+        # The limits of the spec, which are at most tighter than those that were approved. What the bot was started with
+        # stays as it is: it reads a renewal from the spec, and no pod is started anew for it.
+        kept = {"state": LiveState.TRADING, "leaving_since": None}
+        return Plan(bot, Mode.LIVE, Reason.LIVE, live=live.model_copy(update=kept))
     if approval.digest != judged.digest:
         # Approved are looser limits of a bot that has become another one since: nobody has looked at it as it is.
         return _reduce(bot, live, facts, Reason.APPROVAL_VOID, "Look at the bot and approve it again.")

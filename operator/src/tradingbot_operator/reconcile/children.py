@@ -19,7 +19,7 @@ from tradingbot_operator.kube.errors import (
     ThrottledError,
     UnavailableError,
 )
-from tradingbot_operator.policy.drift import needs_apply
+from tradingbot_operator.policy.drift import intruders, needs_apply
 from tradingbot_operator.policy.prune import superseded_config_maps
 from tradingbot_operator.reconcile.live import is_preflight
 from tradingbot_operator.runtime.keys import Key, ObjectId
@@ -102,6 +102,10 @@ class Children:
         # The uid makes the server refuse when the object was replaced by another one in the meantime.
         bound = manifest | {"metadata": manifest["metadata"] | {"uid": live["metadata"]["uid"]}}
         written = await self._kube.apply(BY_NAME[manifest["kind"]], bound, force=True)
+        if (patch := intruders(manifest, written)) is not None:
+            log.warning("somebody's additions to the bot's container are removed", name=manifest["metadata"]["name"])
+            same = {"metadata": {"uid": written["metadata"]["uid"]}}
+            written = await self._kube.patch(BY_NAME[manifest["kind"]], *_place(manifest), patch | same)
         self._store.put(manifest["kind"], written)
         self.written.append(f"changed {manifest['kind']} {manifest['metadata']['name']}")
 
@@ -154,6 +158,10 @@ async def ensure_all(children: Children, key: Key, uid: str, manifests: Sequence
 def retryable(error: KubeError) -> float | None:
     """Return the server's own wish for a pause (seconds), if it has one."""
     return error.retry_after if isinstance(error, ThrottledError) else None
+
+
+def _place(manifest: Manifest) -> tuple[str, str]:
+    return manifest["metadata"]["namespace"], manifest["metadata"]["name"]
 
 
 def _taken(manifest: Manifest, whose: Ownership) -> Blocked:

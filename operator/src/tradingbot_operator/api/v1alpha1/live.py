@@ -85,7 +85,7 @@ class LiveStatus(StatusModel):
     requested_by: Annotated[str, Text(256)] = ""
     """Who asked for it."""
     expires_at: Timestamp
-    """When the approval ends."""
+    """When the approval ends that the bot was started with. A later one is in spec.approval, where the bot reads it."""
     leaving_since: Timestamp | None = None
     """When the spec began to ask for a simulation."""
     approved: Annotated[dict[str, Any], PRESERVE_UNKNOWN_FIELDS]
