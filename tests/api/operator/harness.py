@@ -155,12 +155,12 @@ class Namespace:
 
         return eventually(look, "a pod of the present template")
 
-    def kubelet(self, pod: Manifest, *, ready: bool, **container: Any) -> None:
+    def kubelet(self, pod: Manifest, *, ready: bool, ip: str = "198.51.100.1", **container: Any) -> None:
         """Report a pod's status as kubelet does."""
         status = {
             "phase": "Running",
-            "podIP": "198.51.100.1",
-            "podIPs": [{"ip": "198.51.100.1"}],
+            "podIP": ip,
+            "podIPs": [{"ip": ip}],
             "conditions": [{"type": "Ready", "status": str(ready)}],
             "containerStatuses": [
                 {"name": "bot", "ready": ready, "restartCount": 0, "image": "bot", "imageID": "", **container}

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from tests.api.operator.harness import SPEC, Namespace, documented_rules
+from tests.api.operator.live_bots import BotAnswers, LiveBot
 from tests.support.waiting import eventually
 
 from tradingbot_operator.api.model import parse
@@ -112,6 +113,16 @@ def test_what_is_granted_is_what_is_used(kubeconfig: Path, namespace: Namespace,
     operator.stop()
     operator = start_operator(TBO_BOT_POLL_SECONDS="1")
     eventually(lambda: namespace.list("Job", "tradingbots.dev/bot=a"), "a kill Job", seconds=60)
+
+    # On the way to live trading the account is looked at, and back in a simulation that look is removed.
+    answers = BotAnswers()
+    asking = LiveBot(namespace, answers, "d")
+    asking.simulate()
+    asking.ask()
+    eventually(lambda: asking.closed() == {"Approval"}, "the BackupSchedules were read")
+    asking.edit(mode="simulation")
+    eventually(lambda: not namespace.list("Job", "tradingbots.dev/bot=d"), "the preflight is removed")
+    answers.close()
 
     # A Deployment is not written while something that it needs is blocked, so it gets a bot of its own.
     for bot, taken in (("b", {kind.kind for kind in CHILDREN} - {"Deployment"}), ("c", {"Deployment"})):

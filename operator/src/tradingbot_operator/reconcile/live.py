@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 
+TWO_PODS = '{"reason": "TwoPods", "message": "the run has more than one pod, so none of them is believed"}'
+
+
 class LiveTrading:
     """Decides what one bot may do, and has its account looked at."""
 
@@ -115,7 +118,11 @@ class LiveTrading:
         job = self._store.get(ObjectId(JOB.kind, key.namespace, name))
         if job is None or ownership(job, key.name, bot.metadata.uid) is not Ownership.OURS:
             return None
-        pod = next((pod for pod in self._store.children(key, POD.kind) if _is_made_by(pod, job)), None)
+        pods = [pod for pod in self._store.children(key, POD.kind) if _is_made_by(pod, job)]
+        if len(pods) > 1:
+            # The Job controller adopts a pod that carries the labels of its own one; a run has one pod, so none counts.
+            return JobLook(ended=True, message=TWO_PODS)
+        pod = next(iter(pods), None)
         failed = any(
             c.get("type") == "Failed" and c.get("status") == "True" for c in (job.get("status") or {})["conditions"]
         )

@@ -1,0 +1,176 @@
+"""Bots that answer for themselves, and preflights that end, where no kubelet runs anything."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import threading
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+from tests.api.crd.server import Refused
+from tests.api.operator.harness import Manifest, Namespace
+from tests.support.waiting import eventually
+
+PORT = 8080
+LIVE: dict[str, Any] = {
+    "mode": "live",
+    "requestedBy": "alice",
+    "exchange": {"credentialsSecretRef": {"name": "keys"}},
+}
+_addresses = itertools.count(1)
+
+
+class BotAnswers:
+    """GET /api/v1/status of one bot, on an address of its own; `says` is what it answers."""
+
+    def __init__(self) -> None:
+        number = next(_addresses)
+        self.ip = f"127.{40 + os.getpid() % 200}.{number // 250}.{number % 250 + 1}"
+        self.says: dict[str, Any] = {
+            "mode": "simulation",
+            "state": "ACTIVE",
+            "role": "trading",
+            "ready": True,
+            "positions": 0,
+            "open_orders": 0,
+            "entry_orders": 0,
+            "reasons": [],
+            "stop": None,
+            "last_stop": None,
+        }
+        answers = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                body = json.dumps(answers.says).encode()
+                self.send_response(200)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the name is the base class's
+                del format, args
+
+        self._server = ThreadingHTTPServer((self.ip, PORT), Handler)
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+
+class LiveBot:
+    """One bot on its way: Alice asks, Bob approves, the test plays kubelet."""
+
+    def __init__(self, namespace: Namespace, answers: BotAnswers, name: str = "a") -> None:
+        self.namespace, self.answers, self.name = namespace, answers, name
+
+    def simulate(self) -> None:
+        self.namespace.bot(self.name)
+        self.namespace.wait_for_children(self.name)
+        self.ready()
+        self.namespace.wait_for_condition("Ready", "True", "Trading", self.name)
+
+    def ready(self, image_id: str = "sha256:aa") -> None:
+        """Make the pod of the present template the one that runs, and let the old one go."""
+        pod = self.namespace.pod(self.name)
+        self.namespace.kubelet(pod, ready=True, ip=self.answers.ip, imageID=image_id)
+        for other in self.namespace.list("Pod", f"app.kubernetes.io/component=bot,tradingbots.dev/bot={self.name}"):
+            if other["metadata"]["name"] != pod["metadata"]["name"]:
+                self._end(other["metadata"]["name"])
+
+    def _end(self, pod: str) -> None:
+        path = f"/api/v1/namespaces/{self.namespace.name}/pods/{pod}?gracePeriodSeconds=0"
+        try:
+            self.namespace.request("DELETE", path)
+        except Refused as gone:
+            if gone.code != 404:
+                raise
+
+    def preflight(self, account: str = "k1", image_id: str = "sha256:aa", **found: Any) -> None:
+        """End the preflight that is due."""
+
+        def pod() -> Manifest | None:
+            pods = self.namespace.list("Pod", f"app.kubernetes.io/component=preflight,tradingbots.dev/bot={self.name}")
+            return next((p for p in pods if not p["status"].get("containerStatuses")), None)
+
+        said = {"kind": "preflight", "verdict": "OK", "reasons": [], "account": account, "checked_at": stamp()}
+        terminated = {
+            "exitCode": 0,
+            "message": json.dumps(said | found),
+            "startedAt": stamp(),
+            "finishedAt": stamp(),
+        }
+        made = eventually(pod, "a pod of the preflight")
+        self.namespace.kubelet(made, ready=False, state={"terminated": terminated}, imageID=image_id)
+
+    def ask(self) -> str:
+        """Ask for live trading, and let the account be looked at; return what is to be approved."""
+        self.edit(**LIVE)
+        self.preflight()
+        return self.digest()
+
+    def digest(self, other_than: str = "") -> str:
+        def look() -> str | None:
+            found = str((self.namespace.status(self.name).get("approval") or {}).get("requiredDigest") or "")
+            return found if found != other_than else None
+
+        return eventually(look, "a digest to approve")
+
+    def approve(self, digest: str, *, by: str = "bob", seconds: float = 3600) -> None:
+        self.edit(approval={"digest": digest, "approvedBy": by, "expiresAt": stamp(seconds)})
+
+    def go_live(self, *, seconds: float = 3600) -> str:
+        self.simulate()
+        digest = self.ask()
+        self.approve(digest, seconds=seconds)
+        self.until_live()
+        return digest
+
+    def until_live(self) -> None:
+        eventually(lambda: self.env()["TRADING_MODE"] == "live", "the Deployment is a live bot's")
+        self.answers.says |= {"mode": "live", "account": "k1"}
+        self.ready()
+
+    def edit(self, **spec: Any) -> None:
+        self.namespace.edit("TradingBot", self.name, {"spec": spec})
+
+    def template(self) -> Manifest:
+        template: Manifest = self.namespace.children(self.name)["Deployment"]["spec"]["template"]
+        return template
+
+    def env(self) -> dict[str, Any]:
+        return {e["name"]: e.get("value") for e in self.template()["spec"]["containers"][0]["env"]}
+
+    def config(self) -> str:
+        name = self.template()["spec"]["volumes"][0]["configMap"]["name"]
+        found = self.namespace.get("ConfigMap", name)
+        return str(found["data"]["config.yaml"]) if found else ""
+
+    def closed(self) -> set[str]:
+        """The gates that are not open."""
+        return {gate["name"] for gate in self.namespace.status(self.name).get("gates", []) if gate["state"] != "Open"}
+
+    def until(self, state: str) -> Manifest:
+        """Wait until the live bot is in this state."""
+
+        def look() -> Manifest | None:
+            live = self.namespace.status(self.name).get("live") or {}
+            return live if live.get("state") == state else None
+
+        return eventually(look, f"status.live.state {state}", seconds=40)
+
+    def stays_out(self, seconds: float = 2.0) -> None:
+        """Demand that nothing becomes live for a while."""
+        deadline = datetime.now(UTC) + timedelta(seconds=seconds)
+        while datetime.now(UTC) < deadline:
+            assert self.env()["TRADING_MODE"] == "simulation"
+            assert "live" not in self.namespace.status(self.name)
+
+
+def stamp(seconds: float = 0) -> str:
+    """A moment from now, as Kubernetes writes it."""
+    return (datetime.now(UTC) + timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%SZ")
