@@ -8,11 +8,13 @@ import os
 import threading
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tests.api.crd.server import Refused
-from tests.api.operator.harness import Manifest, Namespace
 from tests.support.waiting import eventually
+
+if TYPE_CHECKING:
+    from tests.api.operator.harness import Manifest, Namespace
 
 PORT = 8080
 LIVE: dict[str, Any] = {

@@ -10,7 +10,6 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.api.operator.harness import Namespace, OperatorProcess
 from tests.api.operator.live_bots import LIVE, BotAnswers, LiveBot, stamp
 from tests.support.waiting import eventually
 
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tests.api.operator.conftest import StartOperator
+    from tests.api.operator.harness import Namespace, OperatorProcess
 
 pytestmark = pytest.mark.api
 
