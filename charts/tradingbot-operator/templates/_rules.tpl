@@ -3,7 +3,7 @@ What the operator may do in each namespace that it serves: exactly the rules of 
 A unit test compares the two. It reads no Secret: it writes references, and the kubelet mounts them.
 */}}
 {{- define "tradingbot-operator.rules" -}}
-- {apiGroups: [tradingbots.dev], resources: [tradingbots], verbs: [get, list, watch]}
+- {apiGroups: [tradingbots.dev], resources: [tradingbots], verbs: [get, list, watch, patch]}
 - {apiGroups: [tradingbots.dev], resources: [tradingbots/status], verbs: [patch]}
 - {apiGroups: [tradingbots.dev], resources: [tradingbots/finalizers], verbs: [update]}
 - {apiGroups: [tradingbots.dev], resources: [backupschedules], verbs: [list]}

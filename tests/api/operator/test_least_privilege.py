@@ -29,6 +29,7 @@ Right = tuple[str, str, str]
 BOT = {"apiVersion": "tradingbots.dev/v1alpha1", "kind": "TradingBot", "spec": SPEC}
 
 NOT_REQUESTED: dict[Right, str] = {
+    ("tradingbots.dev", "tradingbots", "patch"): "the finalizer of a live bot: test_deletion.py asks with these rights",
     ("tradingbots.dev", "tradingbots", "get"): "handed on in the bots' Roles, which only who has it may do",
     (
         "tradingbots.dev",

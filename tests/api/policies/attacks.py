@@ -13,6 +13,7 @@ from tests.api.crd.server import Manifest, Refused
 from tests.api.policies.world import (
     DIGEST,
     JSON_PATCH,
+    MERGE,
     NEW_DIGEST,
     OLD_DIGEST,
     SPEC,
@@ -46,6 +47,8 @@ FORGED_REQUESTER = "names somebody else"
 ANOTHER_STOP = "names another stop"
 NOT_LATCHED = "not latched yet"
 STATUS = "written by the operator alone"
+NO_SPEC = "the operator changes no spec"
+STANDING = "the namespace still asks for the stop"
 RBAC_SAYS_NO = "cannot"
 
 
@@ -83,6 +86,18 @@ def creating(who: str, **content: Any) -> Callable[[World, str], Any]:
 
 def nothing(_: World) -> str:
     return ""
+
+
+def as_operator(**change: Any) -> Callable[[World, str], Any]:
+    """Write the spec with the operator's own token."""
+    return lambda world, bot: world.operator.request("PATCH", world.path(bot), {"spec": change}, MERGE)
+
+
+def standing(world: World) -> str:
+    """The stop is the namespace's, whose annotation is still there."""
+    name = world.stopped()
+    world.write_status(name, {"emergencyStop": world.latch("stop-2") | {"standing": True}})
+    return name
 
 
 SIMULATING, ASKING, APPROVED = World.simulating, World.asking, World.approved
@@ -520,6 +535,7 @@ RESUMES = (
     ),
     Attack("resume-in-advance", APPROVED, resume("carol", "stop-2"), "no stop is latched"),
     Attack("resume-a-stop-that-nobody-has-seen", STOPPING, resume("carol", "stop-2"), "no stop is latched"),
+    Attack("resume-while-the-namespace-is-stopped", standing, resume("carol", "stop-2"), STANDING),
     Attack("resume-while-the-stop-is-asked-for", STOPPED, resume("carol", "stop-2", active=True), "still asked for"),
     Attack("stop-and-resume-in-one-write", APPROVED, resume("carol", "stop-2", active=True), "no stop is latched"),
     Attack("resumer-of-another-bot-resumes", STOPPED, resume("frank", "stop-2"), NO_VERB_RESUME),
@@ -613,6 +629,8 @@ FORGERIES = (
         status("namesake", {"emergencyStop": None}),
         STATUS,
     ),
+    Attack("stolen-token-of-the-operator-changes-the-spec", APPROVED, as_operator(strategy={"name": "evil"}), NO_SPEC),
+    Attack("stolen-token-of-the-operator-takes-a-stop-back", STOPPED, as_operator(emergencyStop=None), NO_SPEC),
 )
 
 ACCESS = (

@@ -231,7 +231,7 @@ def test_the_api_server_finds_nothing_to_warn_of(world: World) -> None:
 def test_without_watched_namespaces_the_policies_hold_everywhere(
     world: World, rendered_policies: list[Manifest]
 ) -> None:
-    assert len(rendered_policies) == 10
+    assert len(rendered_policies) == 12
     for manifest in rendered_policies:
         assert "matchResources" not in manifest["spec"]
         # A dry run: in force they would meet the other tests of this API server.

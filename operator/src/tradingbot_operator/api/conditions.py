@@ -71,6 +71,10 @@ class Reason(StrEnum):
     NAME_TAKEN = "NameTaken", "A child object of this name exists and belongs to somebody else; rename one of them."
     API_REFUSED = "ApiRefused", "The API server refused a child object; the message is the server's own."
     DELETING = "Deleting", "The object is being deleted."
+    DELETION_BLOCKED = (
+        "DeletionBlocked",
+        "The exchange has not confirmed what deletionPolicy asks for; the message says how to delete it all the same.",
+    )
     AS_EXPECTED = "AsExpected", "Nothing is wrong."
 
     # TradingBot: how it runs

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from tradingbot_operator.api.v1alpha1.tradingbot import requested_stop
 from tradingbot_operator.desired.kinds import NAMESPACE, TRADING_BOT
+from tradingbot_operator.policy.deletion import deletion_stop, policy_of
 from tradingbot_operator.policy.namespace import namespace_stop
 from tradingbot_operator.policy.stop import SeenStop, current
 from tradingbot_operator.runtime.keys import Key, ObjectId
@@ -57,6 +58,14 @@ class Latching:
             if bot is not None and not (bot.get("status") or {}).get("emergencyStop"):
                 self._seen.setdefault(Key(oid.namespace, oid.name), _of_namespace(bot, stop))
         return True
+
+    def note_deletion(self, obj: Mapping[str, Any]) -> None:
+        """Let the deletion be a stop: the bot sees it in the status, and a bot that does not answer is killed."""
+        stop, meta = deletion_stop(policy_of(obj)), obj["metadata"]
+        latched = (obj.get("status") or {}).get("emergencyStop")
+        if not latched or (stop.close_positions and not latched.get("closePositions")):
+            seen = SeenStop(meta["uid"], meta.get("generation", 0), stop, "deletion")
+            self._seen[Key(meta["namespace"], meta["name"])] = seen
 
     def waits(self, key: Key) -> bool:
         """Return whether a stop was seen that is not in the status yet."""

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import structlog
 
-from tradingbot_operator.api.conditions import ConditionStatus, ConditionType, Reason
+from tradingbot_operator.api.conditions import Reason
 from tradingbot_operator.api.model import InvalidSpec, parse
 from tradingbot_operator.api.names import API_VERSION
 from tradingbot_operator.api.v1alpha1 import TradingBot, TradingBotStatus
+from tradingbot_operator.api.v1alpha1.safety import Mode
 from tradingbot_operator.api.v1alpha1.tradingbot import requested_stop
 from tradingbot_operator.desired.kinds import DEPLOYMENT, EVENT, POD, TRADING_BOT
 from tradingbot_operator.desired.naming import BOT_COMPONENT, child_name
@@ -26,11 +27,14 @@ from tradingbot_operator.kube.errors import (
     NotFoundError,
     TerminatingError,
 )
+from tradingbot_operator.policy.deletion import has_finalizer, is_overdue, may_go, what_is_left
 from tradingbot_operator.policy.kill import is_held_down, is_verified, next_look
 from tradingbot_operator.policy.stop import last_stop, read_report
 from tradingbot_operator.reconcile.children import Blocked, Children, ensure_all, retryable
+from tradingbot_operator.reconcile.deletion import Finalizers
 from tradingbot_operator.reconcile.latching import Latching
 from tradingbot_operator.reconcile.live import LiveTrading, part_of
+from tradingbot_operator.reconcile.recorded import ready_of, recorded_status
 from tradingbot_operator.reconcile.stopping import Stopping
 from tradingbot_operator.runtime.controller import Result, RetryError
 from tradingbot_operator.runtime.keys import Key, ObjectId
@@ -124,6 +128,7 @@ class TradingBotReconciler:
         self._live = LiveTrading(kube, store, config)
         self._latching = Latching(store, now=now)
         self._stopping = Stopping(kube, store, now=now)
+        self._finalizers = Finalizers(kube, store)
         self._owed: set[Key] = set()
         """Bots whose last pass wrote children and left the report to the next."""
 
@@ -142,9 +147,7 @@ class TradingBotReconciler:
             self._forget(key)
             return Result()
         if obj["metadata"].get("deletionTimestamp"):
-            # The garbage collector removes the children, by their owner references. Nothing may be created any more.
-            self._bots.forget(key)
-            return Result()
+            return await self._delete(key, obj)
         self._latching.note(obj)
         scope = await self._open(key, obj)
         if scope.goes_live or self._is_news(scope):
@@ -168,8 +171,29 @@ class TradingBotReconciler:
             raise RetryError(str(trouble), after=retryable(trouble)) from trouble
         return self._result(scope)
 
+    async def _delete(self, key: Key, obj: dict[str, Any]) -> Result:
+        """See to the exchange where the object asks for it. The garbage collector removes the children."""
+        if not has_finalizer(obj):
+            self._bots.forget(key)
+            return Result()
+        self._latching.note_deletion(obj)
+        scope = await self._open(key, obj)
+        if self._is_news(scope):
+            await self._report(scope)
+        stop = self._held_down(scope)
+        if stop is not None:
+            try:
+                await self._stopping.carry_out(key, scope.uid, stop, scope.desired)
+            except (TerminatingError, InvalidError, ConflictError) as error:
+                log.warning("the kill Job cannot be made", error=str(error))
+        self._follow(scope)
+        await self._report(scope)
+        if may_go(scope.obj, scope.recorded.emergency_stop):
+            await self._finalizers.release(scope.obj)
+        return Result(requeue_after=next_look(scope.recorded.emergency_stop) or TERMINATING_RETRY_SECONDS)
+
     async def _open(self, key: Key, obj: dict[str, Any]) -> Scope:
-        scope = Scope(key, obj, _recorded(obj))
+        scope = Scope(key, obj, recorded_status(obj))
         try:
             scope.bot = parse(TradingBot, {k: v for k, v in obj.items() if k != "status"})
             report = self._bots.report(key)
@@ -198,6 +222,9 @@ class TradingBotReconciler:
                 children.written += await self._stopping.carry_out(scope.key, scope.uid, held_down, scope.desired)
             if scope.desired is None:
                 return None
+            # Before anything trades live: from here on a deletion waits for the exchange.
+            live = scope.plan is not None and scope.plan.mode is Mode.LIVE
+            scope.obj = await self._finalizers.keep(scope.obj, live=live)
             if held_down is not None:
                 scope.desired = self._stopping.hold_down(scope.key, scope.desired)
             scope.blocked = await ensure_all(children, scope.key, scope.uid, scope.desired.manifests)
@@ -261,6 +288,9 @@ class TradingBotReconciler:
             stop=stop,
             last_stop=last_stop(scope.recorded.last_stop, observed.report.body),
         )
+        if scope.obj["metadata"].get("deletionTimestamp"):
+            stuck = is_overdue(scope.obj, self._now())
+            common = replace(common, deleting=what_is_left(scope.obj, stop), deletion_stuck=stuck)
         if bot is None or plan is None or scope.desired is None:
             return common
         return replace(
@@ -295,11 +325,11 @@ class TradingBotReconciler:
                     return
                 raise
             self._store.put(TRADING_BOT.kind, written)
-            scope.obj, scope.recorded = written, _recorded(written)
+            scope.obj, scope.recorded = written, recorded_status(written)
             await self._tell(scope, before, after)
         if after.emergency_stop is not None:
             self._latching.forget(scope.key)
-        self._on_ready(scope.key, _ready(after))
+        self._on_ready(scope.key, ready_of(after))
 
     async def _tell(self, scope: Scope, before: TradingBotStatus, after: TradingBotStatus) -> None:
         for transition in transitions(before, after):
@@ -355,22 +385,3 @@ class TradingBotReconciler:
         self._owed.discard(key)
         self._bots.forget(key)
         self._on_ready(key, None)
-
-
-def _recorded(obj: Mapping[str, Any]) -> TradingBotStatus:
-    try:
-        return parse(TradingBotStatus, obj.get("status") or {})
-    except InvalidSpec:
-        # Written by something else than an operator: everything is derived anew, but a latch is never lost.
-        stop = (obj.get("status") or {}).get("emergencyStop")
-        try:
-            return parse(TradingBotStatus, {"emergencyStop": stop} if stop else {})
-        except InvalidSpec:
-            return TradingBotStatus()
-
-
-def _ready(status: TradingBotStatus) -> str:
-    for condition in status.conditions:
-        if condition.type == ConditionType.READY.value:
-            return condition.status.value
-    return ConditionStatus.UNKNOWN.value

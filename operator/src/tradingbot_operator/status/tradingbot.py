@@ -44,6 +44,9 @@ class Subject:
     live: LivePart = field(default_factory=LivePart)
     config_map: str = ""
     image: str = ""
+    deleting: str = ""
+    """What a deletion waits for."""
+    deletion_stuck: bool = False
 
 
 def derive(subject: Subject, observed: Observed, obstacle: Obstacle | None, now: datetime) -> TradingBotStatus:
@@ -61,6 +64,10 @@ def derive(subject: Subject, observed: Observed, obstacle: Obstacle | None, now:
     old, live = subject.recorded, subject.live
     if (ready_for_live := live.condition()) is not None:
         verdicts[ConditionType.LIVE_READY] = ready_for_live
+    if subject.deleting:
+        verdicts[ConditionType.PROGRESSING] = yes(Reason.DELETING, subject.deleting)
+        if subject.deletion_stuck:
+            verdicts[ConditionType.DEGRADED] = yes(Reason.DELETION_BLOCKED, subject.deleting)
     if subject.mode is None:
         # The spec cannot be read: what was decided stands.
         live = LivePart(old.approval, old.gates or (), old.preflight, old.live)

@@ -136,7 +136,9 @@ class TradingBotSpec(ApiModel):
     update: Update = Update()
     deletion_policy: DeletionPolicy = DeletionPolicy.RETAIN
     """What happens at the exchange when this object is deleted: Retain leaves orders and positions, CancelOrders
-    cancels the orders, Flatten closes the positions too. The database is never touched."""
+    cancels the orders that would open positions (protective stops stay), Flatten closes the positions too. Only a live
+    bot with one of the latter is held by a finalizer until the exchange has confirmed it. The database is never
+    touched."""
     scheduling: Scheduling | None = None
     """Which nodes the bot may run on, and how important it is."""
 
