@@ -1,4 +1,4 @@
-"""`tradingbot`: run, backtest, strategies, check-config, preflight."""
+"""`tradingbot`: run, backtest, download, strategies, check-config, preflight, kill; and what talks to a running bot."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from typing import Annotated
 
 import typer
 
+from tradingbot.cli import remote
 from tradingbot.cli.backtest import backtest
+from tradingbot.cli.download import download
 
 app = typer.Typer(
     name="tradingbot",
@@ -68,6 +70,10 @@ def run(
 
 
 app.command()(backtest)
+app.command()(download)
+app.command()(remote.decisions)
+for group in remote.GROUPS:
+    app.add_typer(group)
 
 
 @app.command()
