@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from tests.unit.bot.harness import Bot, Scripted, buy, candle, config, flat, leave
 
+from tradingbot.core import flattening, stops
 from tradingbot.domain import events
 from tradingbot.domain.effects import Alarm, Submit
 from tradingbot.domain.events import Fill, Liquidity
@@ -179,3 +180,70 @@ async def unanswered(client_id: str, symbol: str) -> Any:
 
     del client_id, symbol
     return Unknown("time-out")
+
+
+def stopped(bot: Bot) -> Bot:
+    """Pull the plug and ask for positions to be closed."""
+    bot.step(events.EmergencyStop(bot.engine.state.now, "u-1", "spec", "fire", close_positions=True))
+    return bot
+
+
+def floors(bot: Bot) -> list[Decimal | None]:
+    return [e.approved.item.limit_price for e in bot.of(Submit) if e.approved.item.role is Role.FLATTEN]
+
+
+def tended(bot: Bot, minute: int, price: float) -> Bot:
+    bot.show(flat(minute, price, 1e5))
+    bot.take(bot.engine.tend(bot.engine.state.now))
+    return bot
+
+
+def test_a_flattening_sells_within_the_collar_and_steps_to_its_maximum() -> None:
+    bot = Bot(lambda: Scripted({1: buy(80.0, 200.0)}), settings=config(targets_rest=False))
+    bot = stopped(bot.show(flat(1, 100, 1e5), flat(2, 100, 1e5)))
+    for minute, price in enumerate((90, 90, 90, 90, 90), start=3):
+        bot = tended(bot, minute, price)
+    reference = bot.engine.state.flattening["BTC/USD"].reference
+    shares = (Decimal("0.125"), Decimal("0.25"), Decimal("0.5"), Decimal(1), Decimal(1))
+    steps = [reference * (1 - Decimal("0.05") * share) for share in shares]
+    assert len(floors(bot)) >= 5
+    for found, step in zip(floors(bot), steps, strict=False):
+        assert found is not None
+        assert 0 <= found - step < bot.engine.desk.instrument("BTC/USD").tick
+    assert bot.engine.state.book.position("BTC/USD") is not None
+    assert roles(bot)[-1:] == [Role.FLATTEN] or roles(bot) == [Role.STOP]
+    bot = tended(tended(bot, 8, 96), 9, 96)
+    assert bot.engine.state.book.position("BTC/USD") is None
+
+
+def test_what_nobody_buys_within_the_collar_stays_with_its_stop_and_is_said_to() -> None:
+    bot = Bot(lambda: Scripted({1: buy(80.0, 200.0)}), settings=config(targets_rest=False))
+    bot = stopped(bot.show(flat(1, 100, 1e5), flat(2, 100, 1e5)))
+    for minute in range(3, 30):
+        bot = tended(bot, minute, 90)
+    assert len(floors(bot)) == flattening.ATTEMPTS
+    assert roles(bot) == [Role.STOP]
+    outcome = stops.outcome(bot.engine)
+    assert outcome is not None
+    assert outcome["state"] == "RESIDUAL"
+    (position,) = outcome["positions"]
+    assert position["residual"] == position["requested"] != "0"
+
+
+def test_what_is_bought_while_the_stop_is_on_its_way_is_sold_as_well() -> None:
+    bot = Bot(lambda: Scripted({1: buy(80.0, 200.0)}), settings=config(targets_rest=False)).show(flat(1, 100, 1e5))
+    bot.venue.cancel = unanswered  # type: ignore[method-assign]
+    bot = stopped(bot)
+    del bot.venue.cancel
+    bot = tended(tended(bot, 2, 100), 3, 100)
+    assert bot.engine.state.book.position("BTC/USD") is None
+    assert [trade.role for trade in bot.trades] == [Role.ENTRY, Role.FLATTEN]
+
+
+def test_a_person_who_resumes_ends_the_flattening() -> None:
+    bot = Bot(lambda: Scripted({1: buy(80.0, 200.0)}), settings=config(targets_rest=False))
+    bot = tended(stopped(bot.show(flat(1, 100, 1e5), flat(2, 100, 1e5))), 3, 90)
+    sent_before = len(floors(bot))
+    bot.step(events.Resumed(bot.engine.state.now, "emergency_stop"))
+    bot = tended(tended(tended(bot, 4, 90), 5, 90), 6, 90)
+    assert len(floors(bot)) <= sent_before + 1

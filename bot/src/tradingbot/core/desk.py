@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tradingbot.core import flattening
 from tradingbot.core.cover import Cover
 from tradingbot.core.order_table import Heard, move
 from tradingbot.domain import ids
@@ -71,7 +72,9 @@ class Desk:
         position = self.state.book.position(symbol)
         if position is None or self.closing(symbol):
             return ""
-        approved = gate.closing(position, self.instrument(symbol), role, reason, self.draft())
+        bounded = self.cover is not None and role is Role.FLATTEN
+        floor = flattening.floor(self, symbol, reason) if bounded else None
+        approved = gate.closing(position, self.instrument(symbol), role, reason, self.draft(), limit=floor)
         if approved is None:
             return ""
         self.submit(approved)
@@ -305,6 +308,7 @@ class Desk:
         """Press on with what the venue has not done yet."""
         if self.cover is not None:
             self.cover.tend()
+            flattening.tend(self)
 
     def watch(self, symbol: str) -> None:
         """See whether the last price is that of a target which does not rest."""

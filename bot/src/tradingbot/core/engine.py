@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from tradingbot.core import commands, confirm, memory, stops
+from tradingbot.core import commands, confirm, flattening, memory, stops
 from tradingbot.core.decisions import decision
 from tradingbot.core.desk import Desk
 from tradingbot.core.equity import Equity
@@ -144,6 +144,7 @@ class Engine:
         if not self.board.state.entries_allowed:
             self.desk.cancel_entries("entries are blocked")
         stops.remember(self)
+        flattening.forget(self.desk)
         if self.board.stop is not None and self.board.stop.close_positions:
             self._flatten("emergency stop")
         effects = list(self._out)
@@ -383,6 +384,7 @@ class Engine:
 
     def _on_resumed(self, event: events.Resumed) -> None:
         self.board.release(event.source)
+        flattening.forget(self.desk)
 
     def _on_shutdown(self, event: events.Shutdown) -> None:
         self.board.hold("shutdown", State.HALTED, event.reason)

@@ -6,6 +6,7 @@ from decimal import Decimal
 
 import msgspec
 
+from tradingbot.core.flattening import Flattening
 from tradingbot.core.stops import Stopped
 from tradingbot.core.tally import Tally
 from tradingbot.domain.errors import BrokenInvariantError
@@ -107,6 +108,8 @@ class EngineState(msgspec.Struct, kw_only=True):
     tally: Tally = msgspec.field(default_factory=Tally)
     closings: dict[str, Closing] = {}
     """By symbol, what waits for protective orders to be gone."""
+    flattening: dict[str, Flattening] = {}
+    """By symbol, what is being sold within a collar."""
     waiting: dict[str, Waiting] = {}
     """By client id, what a person has to confirm."""
     refusals: dict[str, int] = {}

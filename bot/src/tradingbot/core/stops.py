@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from tradingbot.core import flattening
 from tradingbot.domain.money import ZERO, mul, plain
 from tradingbot.domain.orders import OrderState, Role
 
@@ -132,10 +133,14 @@ def _position_state(
         return "FLAT_WITH_DUST", "too little for an order"
     if not close:
         return "KEPT", "positions were not to be closed"
-    if engine.desk.closing(symbol):
+    if _going(engine, symbol):
         return "PENDING", "it is being closed"
     last = _last_close(engine, symbol)
     return "RESIDUAL", (last.note if last is not None else "")[:200] or "it could not be closed"
+
+
+def _going(engine: Engine, symbol: str) -> bool:
+    return engine.desk.closing(symbol) or flattening.going_on(engine.desk, symbol)
 
 
 def _last_close(engine: Engine, symbol: str) -> Order | None:
@@ -154,7 +159,7 @@ def _verdict(
         return "PENDING", f"entry orders being cancelled: {len(entries)}"
     if not close:
         return "CANCELLED", f"no entry order is open; positions kept with their protective orders: {len(positions)}"
-    if any(engine.desk.closing(position.symbol) for position in positions):
+    if any(_going(engine, position.symbol) for position in positions if not _dust(engine, position)):
         return "PENDING", f"positions being closed at market: {len(positions)}"
     states = {row["state"] for row in held}
     if "RESIDUAL" in states:

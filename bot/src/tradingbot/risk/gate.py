@@ -108,12 +108,19 @@ def leave(position: Decimal, state: State, *, pending: bool, repeated: bool) -> 
 
 
 def closing(
-    position: Position, instrument: Instrument, role: Role, reason: str, draft: Draft, covered: Decimal = ZERO
+    position: Position,
+    instrument: Instrument,
+    role: Role,
+    reason: str,
+    draft: Draft,
+    covered: Decimal = ZERO,
+    *,
+    limit: Decimal | None = None,
 ) -> Approved[Intent] | None:
     """Make the order that closes a position (EXIT or FLATTEN, at market), or that protects it (STOP, TARGET).
 
-    It reduces only: the venue executes at most what is held. None where the position says no price for it, or where
-    nothing is left of it beyond what is covered already.
+    It reduces only: the venue executes at most what is held, at `limit` or better where there is one. None where the
+    position says no price for it, or where nothing is left of it beyond what is covered already.
     """
     quantity = instrument.quantity_down(abs(position.quantity) - covered)
     if not position.open or quantity <= 0:
@@ -137,7 +144,7 @@ def closing(
             strategy=draft.strategy,
             reason=reason,
             ts=draft.ts,
-            limit_price=target,
+            limit_price=target if role is Role.TARGET else limit,
             stop_price=stop,
             reduce_only=True,
             hold=ZERO,

@@ -1,0 +1,83 @@
+"""Flattening in the running bot, where orders meet a real book: the collar of `core.flatten`, one step per attempt.
+
+Each attempt is an order that executes at once, at its floor or better, so it takes what the book shows within the
+collar and no more. Between attempts the stop rests again. After the last one the rest stays, protected, and the stop's
+outcome says RESIDUAL; a restart begins anew.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from tradingbot.core.flatten import SHARES, floor_price
+from tradingbot.domain.market import SECOND
+from tradingbot.domain.orders import Role
+
+if TYPE_CHECKING:
+    from tradingbot.core.desk import Desk
+
+PAUSE = 2 * SECOND
+"""Between two attempts."""
+ATTEMPTS = 12
+
+
+class Flattening(msgspec.Struct):
+    """A position that is being sold."""
+
+    reference: Decimal
+    """The market's price when it began, in quote currency; one that is pushed down while we sell is not followed."""
+    left: Decimal
+    """What was left at the last attempt, in base currency."""
+    reason: str
+    step: int = 0
+    attempts: int = 0
+    tried: int = 0
+
+
+def floor(desk: Desk, symbol: str, reason: str) -> Decimal | None:
+    """Return the lowest price of the next attempt to sell a position, and count it. None: at any price.
+
+    Only a position that was bought has one; without a price of the market there is nothing to measure it by.
+    """
+    position, mark = desk.state.book.position(symbol), desk.state.marks.get(symbol)
+    if position is None or position.quantity <= 0 or mark is None:
+        return None
+    instrument = desk.instrument(symbol)
+    found = desk.state.flattening.get(symbol)
+    if found is None:
+        found = Flattening(instrument.price(mark.price), position.quantity, reason)
+        desk.state.flattening[symbol] = found
+    elif found.left == position.quantity:
+        found.step = min(found.step + 1, len(SHARES) - 1)
+    found.left = position.quantity
+    found.attempts += 1
+    found.tried = desk.state.now
+    return floor_price(found.reference, desk.config.limits.price_collar, found.step, instrument)
+
+
+def tend(desk: Desk) -> None:
+    """Try again what is not sold yet, and sell what was bought while a stop that closes was on its way."""
+    stop = desk.board.stop
+    for symbol in [name for name in desk.state.flattening if desk.state.book.position(name) is None]:
+        del desk.state.flattening[symbol]
+    for position in desk.state.book.open_positions():
+        found = desk.state.flattening.get(position.symbol)
+        if found is None:
+            if stop is not None and stop.close_positions:
+                desk.close_position(position.symbol, Role.FLATTEN, f"emergency stop: {stop.reason}")
+        elif found.attempts < ATTEMPTS and desk.state.now - found.tried >= PAUSE:
+            desk.close_position(position.symbol, Role.FLATTEN, found.reason)
+
+
+def going_on(desk: Desk, symbol: str) -> bool:
+    """Tell whether another attempt will follow."""
+    found = desk.state.flattening.get(symbol)
+    return found is not None and found.attempts < ATTEMPTS
+
+
+def forget(desk: Desk) -> None:
+    """Begin anew: at a start, and where a person has lifted what it was sold for."""
+    desk.state.flattening = {}
