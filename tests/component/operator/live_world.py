@@ -54,7 +54,7 @@ class LiveWorld(World):
         await self.settle()
 
     async def report(self, **fields: Any) -> None:
-        self.bots.reports[KEY] = BotReport(SIMULATES | fields)
+        self.bots.reports[KEY] = BotReport(SIMULATES | fields, address="198.18.0.9")
         await self.again()
 
     async def again(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from hashlib import sha256
 from typing import Any
 
 import pytest
@@ -460,6 +461,23 @@ async def test_what_was_approved_is_not_changed_through_the_deployment(edit: Any
     assert world.template() != before
     await world.settle()
     assert world.template() == before
+
+
+async def test_a_config_map_of_the_same_name_is_found_out_by_what_the_pod_says() -> None:
+    world = await LiveWorld().live()
+    right = sha256(world.config().encode()).hexdigest()
+    await world.report(mode="live", account="k1", config_hash=right)
+    assert world.status()["live"]["state"] == "Trading"
+    wrong = sha256(world.config().replace("0.15", "0.99").encode()).hexdigest()
+    await world.report(mode="live", account="k1", config_hash=wrong)
+    assert world.status()["live"]["state"] == "Reducing"
+    assert "who replaced its ConfigMap" in world.condition("LiveReady")["message"]
+    await world.restart()
+    world.bots.reports.clear()
+    await world.settle()
+    assert world.status()["live"]["state"] == "Reducing", "silence does not bring it back"
+    await world.report(mode="live", account="k1", config_hash=right)
+    assert world.status()["live"]["state"] == "Trading"
 
 
 async def test_a_simulation_is_not_made_live_through_the_deployment() -> None:

@@ -76,6 +76,18 @@ def test_a_stop_says_what_became_of_each_order_and_position() -> None:
     assert "tb1" not in out
 
 
+def test_the_gates_of_live_trading_are_lines() -> None:
+    gates = [
+        {"name": "Credentials", "state": "Open", "message": "The Secret keys has the keys of account k1."},
+        {"name": "Approval", "state": "Closed", "message": "Another person approves it: kubectl patch"},
+        "nonsense",
+    ]
+    out = Person(FakeApi.of(bot(mode="live", status={"gates": gates})))("status", "btc").out
+    lines = [" ".join(line.split()) for line in out.splitlines()]
+    assert "Credentials Open The Secret keys has the keys of account k1." in lines
+    assert "Approval Closed Another person approves it: kubectl patch" in lines
+
+
 def test_one_bot_in_detail() -> None:
     result = Person(FakeApi.of(bot(status=latched("RESIDUAL"))))("status", "btc")
     for shown in (

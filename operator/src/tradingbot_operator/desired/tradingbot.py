@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from tradingbot_operator.api import names
@@ -29,6 +30,8 @@ class Desired:
 
     manifests: tuple[Manifest, ...]
     config_map: str
+    config_hash: str = ""
+    """SHA-256 of the configuration file, as the bot reports it."""
 
 
 def owner_reference(name: str, uid: str) -> Manifest:
@@ -59,7 +62,11 @@ def build(bot: TradingBot, mode: Mode, config: BuildConfig, approval: LiveStatus
         (child_name(name), service(name)),
         (child_name(name), deployment(bot, mode, config, config_map)),
     ]
-    return Desired(tuple(complete(bot, child, manifest) for child, manifest in named), config_map)
+    return Desired(
+        tuple(complete(bot, child, manifest) for child, manifest in named),
+        config_map,
+        sha256(text.encode()).hexdigest(),
+    )
 
 
 def without_pods(desired: Desired) -> Desired:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
-CONDITION_ORDER: Final = ("Ready", "Suspended", "Degraded", "Progressing")
+CONDITION_ORDER: Final = ("Ready", "Suspended", "Degraded", "Progressing", "LiveReady")
 # A condition in its expected status needs no colour and no advice.
 GOOD_STATUS: Final = {"Ready": "True", "Suspended": "False", "Degraded": "False", "Progressing": "False"}
 
@@ -46,6 +46,15 @@ class StopPicture:
     orders_cancelled: int | None
     parts: tuple[tuple[str, str, str], ...] = ()
     """What, state and reason of each order that was not simply cancelled, and of each position."""
+
+
+@dataclass(frozen=True, slots=True)
+class GatePicture:
+    """One thing that must be so before the bot trades live."""
+
+    name: str
+    state: str
+    message: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +109,7 @@ class Picture:
     stop: StopPicture | None
     approval: ApprovalPicture
     conditions: tuple[ConditionPicture, ...]
+    gates: tuple[GatePicture, ...] = ()
 
     @property
     def key(self) -> str:
@@ -142,7 +152,12 @@ def take(obj: Mapping[str, Any]) -> Picture:
         stop=_stop(status.get("emergencyStop")),
         approval=_approval(spec, status),
         conditions=tuple(conditions),
+        gates=tuple(_gate(entry) for entry in status.get("gates") or [] if isinstance(entry, dict)),
     )
+
+
+def _gate(entry: Mapping[str, Any]) -> GatePicture:
+    return GatePicture(*(plain(entry.get(key) or "") for key in ("name", "state", "message")))
 
 
 def _condition(entry: Mapping[str, Any]) -> ConditionPicture:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from tradingbot_operator.plugin.picture import ConditionPicture, Picture, StopPicture
+    from tradingbot_operator.plugin.picture import ConditionPicture, GatePicture, Picture, StopPicture
 
 _STATE_COLOURS: Final = {
     "ACTIVE": "green",
@@ -66,6 +66,8 @@ def detail(picture: Picture, now: datetime, *, colour: bool) -> str:
         blocks.append(_stop(picture.stop, now, colour=colour))
     if picture.asked_mode == "live" or picture.approval.given_digest:
         blocks.append(_approval(picture, now, colour=colour))
+    if picture.gates:
+        blocks.append(_gates(picture.gates, colour=colour))
     blocks.append(_conditions(picture.conditions, now, colour=colour))
     steps = next_steps(picture, now)
     if steps:
@@ -127,6 +129,12 @@ def _approval(picture: Picture, now: datetime, *, colour: bool) -> str:
     if approval.requested_by:
         rows.append(["Requested by", approval.requested_by])
     return paint("Approval of live trading", "bold", on=colour) + "\n" + columns(rows, indent="  ")
+
+
+def _gates(gates: Sequence[GatePicture], *, colour: bool) -> str:
+    shades = {"Open": "green", "Closed": "red"}
+    rows = [[gate.name, paint(gate.state, shades.get(gate.state, "yellow"), on=colour), gate.message] for gate in gates]
+    return paint("Gates of live trading", "bold", on=colour) + "\n" + columns(rows, indent="  ")
 
 
 def _conditions(conditions: Sequence[ConditionPicture], now: datetime, *, colour: bool) -> str:

@@ -210,6 +210,35 @@ def approved_bot(bot: TradingBot, live: LiveStatus, image: str) -> TradingBot:
     return whole.model_copy(update={"spec": whole.spec.model_copy(update={"risk": limits})})
 
 
+def distrusted(plan: Plan, wanted: str, found: str | None) -> Plan:
+    """Return the plan for a live pod that says that it runs another configuration than it was given.
+
+    `wanted` and `found` are hashes of the file. Somebody has put another ConfigMap in the place of the one that was
+    decided, where the kubelet takes it from: nothing of what it says was approved.
+    """
+    if plan.live is None or plan.live.state is not LiveState.TRADING or not found or found == wanted:
+        return plan
+    return _doubted(
+        plan,
+        f"The live pod runs another configuration than it was given (its hash is {found[:12]}): find out who replaced "
+        "its ConfigMap, delete that, then delete the pod.",
+    )
+
+
+def unheard(plan: Plan, recorded: TradingBotStatus) -> Plan:
+    """Return the plan while the bot has said nothing yet: what only reduced goes on to, silence never loosens."""
+    reduced = recorded.live is not None and recorded.live.state is LiveState.REDUCING
+    if not reduced or plan.live is None or plan.live.state is not LiveState.TRADING:
+        return plan
+    return _doubted(plan, "The bot has not answered yet.")
+
+
+def _doubted(plan: Plan, why: str) -> Plan:
+    live = plan.live.model_copy(update={"state": LiveState.REDUCING}) if plan.live is not None else None
+    message = f"{Reason.APPROVAL_VOID.explanation} {why}"
+    return replace(plan, reason=Reason.APPROVAL_VOID, message=message, live=live)
+
+
 # --- on the way out ----------------------------------------------------------------------------------------------
 
 

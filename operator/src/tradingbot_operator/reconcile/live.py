@@ -13,7 +13,7 @@ from tradingbot_operator.desired.ownership import Ownership, controller_of, owne
 from tradingbot_operator.desired.preflight import preflight, preflight_name
 from tradingbot_operator.desired.workload import image_of
 from tradingbot_operator.kube.errors import ConflictError, KubeError, NotFoundError
-from tradingbot_operator.policy.live import Facts, Plan, decide
+from tradingbot_operator.policy.live import Facts, Plan, decide, distrusted, unheard
 from tradingbot_operator.policy.preflight import JobLook, inputs_of, remembered, run_id
 from tradingbot_operator.runtime.keys import Key, ObjectId
 from tradingbot_operator.status.live import LivePart
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from tradingbot_operator.api.v1alpha1 import TradingBot, TradingBotStatus
     from tradingbot_operator.desired.config import BuildConfig
+    from tradingbot_operator.desired.tradingbot import Desired
     from tradingbot_operator.kube.api import KubeApi, Manifest
     from tradingbot_operator.runtime.store import Store
     from tradingbot_operator.status.observation import BotReport
@@ -67,6 +68,21 @@ class LiveTrading:
             recorded,
             Facts(**{field: getattr(facts, field) for field in Facts.__slots__} | {"schedules": schedules}),
         )
+
+    def checked(self, key: Key, recorded: TradingBotStatus, plan: Plan, desired: Desired, report: BotReport) -> Plan:
+        """Hold the plan against what the pod of the present configuration says that it runs."""
+        if plan.live is None:
+            return plan
+        if report.body is None:
+            return unheard(plan, recorded)
+        found = report.body.get("config_hash")
+        if report.body.get("mode") != Mode.LIVE.value or not report.address or not isinstance(found, str):
+            return plan
+        for pod in self._store.children(key, POD.kind):
+            present = is_of(pod, BOT_COMPONENT) and pod["spec"]["configMap"] == desired.config_map
+            if present and pod["status"]["podIP"] == report.address:
+                return distrusted(plan, desired.config_hash, found)
+        return plan
 
     async def look(self, key: Key, bot: TradingBot, plan: Plan) -> list[str]:
         """Start the preflight if it is due, and remove earlier ones; return what was written. Raise KubeError."""

@@ -205,6 +205,7 @@ class TradingBotReconciler:
             scope.invalid = Obstacle(Reason.INVALID_SPEC, f"Correct the spec: {error}")
             return scope
         scope.desired = build(scope.plan.bot, scope.plan.mode, self._config, scope.plan.live)
+        scope.plan = self._live.checked(key, scope.recorded, scope.plan, scope.desired, report)
         return scope
 
     def _latch(self, scope: Scope) -> EmergencyStopStatus | None:

@@ -41,6 +41,8 @@ class _Target:
     polling: bool = False
     body: dict[str, Any] | None = None
     failures: int = 0
+    answered: str = ""
+    """The address that gave `body`."""
 
 
 @dataclass(order=True, slots=True)
@@ -105,7 +107,7 @@ class BotPoller:
     def report(self, key: Key) -> BotReport:
         """Return the last answer, and how many polls since then failed."""
         target = self._targets.get(key)
-        return BotReport(target.body, target.failures) if target is not None else BotReport()
+        return BotReport(target.body, target.failures, target.answered) if target is not None else BotReport()
 
     async def run(self) -> None:
         """Poll until cancelled."""
@@ -154,7 +156,7 @@ class BotPoller:
             return
         before = (target.body, target.failures)
         if body is not None:
-            target.body, target.failures = body, 0
+            target.body, target.failures, target.answered = body, 0, asked
         elif asked == target.address:
             target.failures += 1
         self._on_poll("ok" if body is not None else "error")

@@ -17,6 +17,8 @@ class BotReport:
 
     body: dict[str, Any] | None = None
     failures: int = 0
+    address: str = ""
+    """Host of the pod that gave the answer."""
 
     @property
     def unreachable(self) -> bool:
