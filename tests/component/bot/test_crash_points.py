@@ -117,10 +117,16 @@ def no_answer_is_a_refusal(patch: pytest.MonkeyPatch) -> None:
 
 
 def not_found_once_is_absent(patch: pytest.MonkeyPatch) -> None:
-    """The first "not found" ends an order, although it may be on its way."""
+    """The first "not found" ends an order for good, although it may be on its way.
+
+    With the list of open orders believed as well, the bot finds it again: the venue is right about what exists.
+    """
     from tests.component.bot.crash import exchange
 
+    from tradingbot.reconcile import diff
+
     patch.setattr(exchange, "VISIBLE_TICKS", 0)
+    patch.setattr(diff, "_UNSURE", frozenset())
 
 
 def an_intent_of_a_dead_process_was_never_sent(patch: pytest.MonkeyPatch) -> None:
