@@ -178,7 +178,8 @@ class Session:
             await self._live.agree(runner)
         else:
             if loaded is None:
-                runner.collect(runner.engine.open_account(self._begin()))
+                begin = self._begin() if self._live is None else max(runner.cursor.values(), default=runner.wall())
+                runner.collect(runner.engine.open_account(begin))
             await runner.reconcile()
         runner.collect(runner.engine.resume())
         await runner.flush(force=True)
