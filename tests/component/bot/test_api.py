@@ -287,3 +287,32 @@ async def test_the_page_of_the_api_comes_from_this_server_alone(database: str, b
     assert "/static/docs.js" in page
     assert (await bot.get("/static/docs.js"))[0] == 200
     assert bot.end() == 0
+
+
+async def test_a_process_in_standby_pauses_and_leaves_the_rest_to_the_one_that_trades(
+    database: str, bots: Callable[..., BotProcess]
+) -> None:
+    old = quiet(bots, database)
+    await old.trading()
+    new = bots("new", database, environment={"API_KEY": "key"}, **QUIET).start()
+    await new.until(lambda status: status["ready"])
+    for method, path, body in (
+        ("POST", "/api/v1/bot/start", None),
+        (
+            "POST",
+            "/api/v1/bot/manual-trade",
+            {"asset_pair": "BTC/USD", "action": "buy", "stop_loss": 1, "take_profit": 2},
+        ),
+        ("PATCH", "/api/v1/bot/config", {"max_drawdown": 0.1}),
+        ("POST", "/api/v1/simulation/reset", None),
+    ):
+        code, answer = await new.ask(method, path, body, **KEY)
+        assert (code, answer["title"]) == (409, "NotTrading"), path
+    code, answer = await new.ask("POST", "/api/v1/bot/stop", {"reason": "from the other"}, **KEY)
+    assert (code, answer["durable"]) == (200, True)
+    status = await old.until(lambda status: status["state"] == "PAUSED")
+    assert status["reasons"][0]["reason"] == "from the other"
+    assert (await old.ask("POST", "/api/v1/bot/start", **KEY))[0] == 200
+    await new.until(lambda status: status["state"] == "ACTIVE")
+    assert old.end() == 0
+    assert new.end() == 0

@@ -11,7 +11,7 @@ import pytest
 from tests.component.bot.process import BotProcess, audit, until_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import AsyncIterator, Callable
 
 TRADES = "SELECT count(*) FROM simulation.trades"
 CONNECTIONS = 1000
@@ -55,4 +55,28 @@ async def test_a_body_of_more_than_a_mebibyte_is_refused(
         assert response.status == (413 if extra else 401)
         assert response.content_type == "application/problem+json"
         assert body["title"] == ("BodyTooLarge" if extra else "ApiKeyWrong")
+    assert bot.end() == 0
+
+
+async def test_a_body_that_does_not_say_its_length_is_read_no_further_than_a_mebibyte(
+    database: str, bots: Callable[..., BotProcess]
+) -> None:
+    async def endless() -> AsyncIterator[bytes]:
+        for _ in range(10):
+            yield b" " * MEBIBYTE
+
+    bot = bots("pod", database, environment={"API_KEY": "key"}).start()
+    await bot.trading()
+    url = f"http://127.0.0.1:{bot.port}/api/v1/bot/stop"
+    headers = {"X-API-Key": "key", "Content-Type": "application/json"}
+    async with aiohttp.ClientSession() as session, session.post(url, data=endless(), headers=headers) as response:
+        body = await response.json(content_type=None)
+    assert (response.status, body["title"]) == (413, "BodyTooLarge")
+    for data, title in ((b"{", "NotJson"), (b"[" * 100_000, "NotJson"), (b"[]", "InvalidBody"), (b"\xff", "NotJson")):
+        async with aiohttp.ClientSession() as session, session.post(url, data=data, headers=headers) as response:
+            assert (await response.json(content_type=None))["title"] == title
+    text = {**headers, "Content-Type": "text/plain"}
+    async with aiohttp.ClientSession() as session, session.post(url, data=b"x", headers=text) as response:
+        assert response.status == 415
+    assert (await bot.get("/api/v1/status"))[1]["state"] == "ACTIVE"
     assert bot.end() == 0

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.unit.bot.harness import CAPITAL, Bot, Scripted, buy, candle, flat
+from tests.unit.bot.harness import CAPITAL, Bot, Scripted, buy, candle, config, flat
 
 from tradingbot.core import commands
 from tradingbot.core.snapshot import encode
@@ -140,6 +140,17 @@ def test_a_change_is_taken_back_with_nothing_in_its_place() -> None:
     robot.step(events.ChangeLimits(0, (("max_drawdown", None),), "as it was"))
     assert robot.engine.config.limits == bot().engine.config.limits
     assert robot.engine.state.limits == {}
+
+
+def test_a_new_approval_ends_the_changes_from_before_it() -> None:
+    approved, anew = config(approval="one"), config(approval="two")
+    robot = bot(settings=approved)
+    robot.step(events.ChangeLimits(0, (("max_drawdown", "0.05"),), "careful"))
+    same = bot(settings=approved, saved=robot.save())
+    assert same.engine.config.limits.max_drawdown == Decimal("0.05")
+    after = bot(settings=anew, saved=same.save())
+    assert after.engine.config.limits == anew.limits
+    assert bot(settings=approved, saved=after.save()).engine.config.limits == approved.limits
 
 
 def test_a_limit_that_does_not_exist_is_refused_by_name() -> None:

@@ -37,7 +37,12 @@ MANUAL = "manual"
 
 
 def restrict(config: EngineConfig, state: EngineState) -> EngineConfig:
-    """Return the configuration with the limits that people changed: of file and change, whichever permits less."""
+    """Return the configuration with the limits that people changed: of file and change, whichever permits less.
+
+    A new approval is a decision about every limit, and by two people: changes from before it are done with.
+    """
+    if state.limits_under != config.approval:
+        state.limits, state.limits_under = {}, config.approval
     if not state.limits:
         return config
     wanted = changed(config.limits, state.limits, config.limits)

@@ -40,6 +40,8 @@ class EngineConfig(msgspec.Struct, frozen=True, kw_only=True):
     confirm_within: int = 0
     remembered: int = 0
     """So long after its end a finished order is remembered at least."""
+    approval: str = ""
+    """Digest of what was approved, of a live bot."""
 
 
 class Closing(msgspec.Struct, frozen=True):
@@ -105,6 +107,8 @@ class EngineState(msgspec.Struct, kw_only=True):
     """By symbol, the positions that an emergency stop found."""
     limits: dict[str, str] = {}
     """Limits that people changed while the bot ran, as text."""
+    limits_under: str = ""
+    """The approval that held when they did."""
     tally: Tally = msgspec.field(default_factory=Tally)
     closings: dict[str, Closing] = {}
     """By symbol, what waits for protective orders to be gone."""

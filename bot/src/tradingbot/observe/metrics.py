@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import psutil
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.process_collector import ProcessCollector
 
 from tradingbot import __version__
 from tradingbot.domain.denial import DenialCode
 from tradingbot.domain.effects import Alarm, Decide, Effect, Submit, Traded
+from tradingbot.observe import system
 
 if TYPE_CHECKING:
     from decimal import Decimal
@@ -103,14 +103,13 @@ class Metrics:
 
     def expose(self) -> bytes:
         """Write everything in Prometheus' text format."""
-        self.cpu.set(psutil.cpu_percent(interval=None))
-        self.memory.set(psutil.virtual_memory().percent)
-        self.disk.set(psutil.disk_usage("/tmp").percent)  # noqa: S108 - the one place that a pod may write to
-        network = psutil.net_io_counters()
-        if network is not None:
-            self.sent.set(network.bytes_sent)
-            self.received.set(network.bytes_recv)
-        self.processes.set(len(psutil.pids()))
+        found = system.figures()
+        self.cpu.set(found["cpu_percent"])
+        self.memory.set(found["memory_percent"])
+        self.disk.set(found["disk_percent"])
+        self.sent.set(found.get("network_sent_bytes", 0.0))
+        self.received.set(found.get("network_received_bytes", 0.0))
+        self.processes.set(found["processes"])
         return generate_latest(self.registry)
 
 
