@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StrictBool, StringConstraints, field_validator
 
+from tradingbot.domain.money import plain
 from tradingbot.risk.limits import OnBreach
 from tradingbot.web.openapi import Ask
 
@@ -144,6 +145,7 @@ class ConfigPatch(Ask):
                 # What has more digits than anybody means is cut to the tighter side, so that it stays exact.
                 tighter = ROUND_CEILING if name == "min_risk_reward_ratio" else ROUND_FLOOR
                 value = value.quantize(DIGITS, tighter)
+                value = plain(value)
             found[ALIASES.get(name, name)] = None if value is None else str(value)
         return found
 

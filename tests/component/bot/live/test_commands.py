@@ -49,7 +49,9 @@ async def test_a_persons_trade_reaches_the_exchange_with_its_stop_and_is_closed_
         settings = world.settings(environment={"API_KEY": "key", "ORDER_CONFIRMATION_REQUIRED": "false"})
         bot = bots("pod", database, **settings).start()
         await bot.trading()
-        while not (await bot.get("/api/v1/bot/status"))[1]["account"]["prices"]:
+        for _ in range(400):
+            if (await bot.get("/api/v1/bot/status"))[1]["account"]["prices"]:
+                break
             await asyncio.sleep(0.05)
         price = float(world.price)
         body = {
