@@ -19,6 +19,8 @@ from tradingbot.core.engine import Engine
 from tradingbot.domain.errors import ConfigurationError
 from tradingbot.domain.instrument import Instrument, split_symbol
 from tradingbot.domain.states import State
+from tradingbot.notify import channels
+from tradingbot.notify.sender import Sender
 from tradingbot.observe import health, logs
 from tradingbot.observe.metrics import Metrics
 from tradingbot.report.promotion import Promotion
@@ -51,6 +53,8 @@ if TYPE_CHECKING:
 
 EXIT_CONFIGURATION = 78
 EXIT_SOFTWARE = 70
+LAST_NOTES_SECONDS = 5.0
+"""How long an end waits for what people are told last; what is left is told by the next process."""
 
 _log = logs.get(__name__)
 
@@ -192,7 +196,21 @@ class Application:
         app = build(settings, self.control, self.metrics, self.flags, self.reload)
         self.server = Server(app, settings.http.host, settings.http.port)
         self.watch = self._watch(environment)
+        self.sender = self._sender()
+        self.telling: asyncio.Task[None] | None = None
         self.stopping = asyncio.Event()
+
+    def _sender(self) -> Sender | None:
+        """Make what tells people, if anybody is to be told. What is wrong with a channel never stops the bot."""
+        section = self.settings.notifications
+        made, problems = channels.build(section)
+        for name, problem in problems.items():
+            _log.error("this channel cannot be used; the others are", channel=name, error=problem)
+        self.health.notifications = {**dict.fromkeys((channel.name for channel in made), "ok"), **problems}
+        if not made:
+            return None
+        kinds = frozenset(section.kinds)
+        return Sender(self.store, made, self.settings.bot.full_name, kinds, self.clock, self.health, self.metrics)
 
     def _watch(self, environment: Mapping[str, str]) -> SelfWatch | None:
         settings = self.settings
@@ -235,6 +253,8 @@ class Application:
             self.supervisor.start("reload", self.reload.run())
         if self.flags is not None:
             self.supervisor.start("flags", FlagWatch(self.flags, self.control).run())
+        if self.sender is not None:
+            self.telling = asyncio.create_task(self.sender.run(), name="notify")
         looking = None if beside is None else self.control.spawn(beside(port))
         try:
             return await self._until_stopped()
@@ -268,6 +288,9 @@ class Application:
         await self.session.stop("the process is shutting down")
         await self.control.settle(1.0)
         await self.supervisor.stop(1.0)
+        if self.sender is not None and self.telling is not None:
+            await self.sender.close(LAST_NOTES_SECONDS)
+            self.telling.cancel()
         await self.server.stop()
         if self.link is not None:
             await self.link.close()

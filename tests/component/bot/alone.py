@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import sqlite3
 import subprocess
 import sys
+import time
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from tests.component.bot.process import BotProcess
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 
@@ -78,3 +81,10 @@ class AloneProcess(BotProcess):
         assert self.query("PRAGMA integrity_check") == [("ok",)]
         tables = ("intents", "orders", "trades", "decisions", "equity")
         return {table: self.query(f"SELECT count(*) FROM {table}")[0][0] for table in tables}
+
+
+async def until(check: Callable[[], bool], what: str, seconds: float = 30.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not check():
+        assert time.monotonic() < deadline, what
+        await asyncio.sleep(0.05)

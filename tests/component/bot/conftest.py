@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import asyncpg
 import pytest
+from tests.component.bot.alone import AloneProcess
 from tests.component.bot.process import BotProcess
 from tests.support import postgresql
 
@@ -44,6 +45,19 @@ def bots(tmp_path: Path) -> Iterator[Callable[..., BotProcess]]:
 
     def make(name: str, url: str, **settings: object) -> BotProcess:
         made.append(BotProcess(tmp_path, name, url, **settings))
+        return made[-1]
+
+    yield make
+    for bot in made:
+        bot.kill()
+
+
+@pytest.fixture
+def alone(tmp_path: Path) -> Iterator[Callable[..., AloneProcess]]:
+    made: list[AloneProcess] = []
+
+    def make(name: str = "one", *options: str, **environment: str) -> AloneProcess:
+        made.append(AloneProcess(tmp_path, name, *options, **environment))
         return made[-1]
 
     yield make

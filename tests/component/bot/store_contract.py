@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any, Protocol
 
 import msgspec
@@ -11,6 +12,8 @@ import pytest
 from tests.unit.bot.harness import Bot, Scripted, buy, flat
 
 from tradingbot.domain import effects as fx
+from tradingbot.domain.fills import EquityPoint
+from tradingbot.domain.notes import Kind, Note
 from tradingbot.domain.states import State
 from tradingbot.ports.store import Batch, Clearing, FencedError, LatchRow, Store, StoreError
 
@@ -61,6 +64,10 @@ def latch(**changes: Any) -> LatchRow:
         "origin": "spec",
     }
     return LatchRow(**{**values, **changes})
+
+
+def note(key: str) -> Note:
+    return Note(key=key, kind=Kind.ALARM, title=f"title {key}", text="text")
 
 
 class StoreContract:
@@ -223,3 +230,78 @@ class StoreContract:
             await one.clear_latch(right, lease.epoch, latch(stop_id="1f0c2a9b-10"))
         held = [row.stop_id for row in await one.latches() if row.cleared_at is None]
         assert held == ["1f0c2a9b-10"]
+
+    async def test_a_note_is_written_with_what_it_tells_of_and_told_once(self, world: World) -> None:
+        one = world()
+        lease = await one.acquire("a")
+        assert lease is not None
+        with pytest.raises(FencedError):
+            await one.commit(batch(1, notes=[note("a")]), lease.epoch + 1)
+        assert await one.notes_waiting() == (0, 0.0)
+        await one.commit(batch(1, notes=[note("a"), note("b")]), lease.epoch)
+        await one.commit(batch(1, notes=[note("c")]), lease.epoch)
+        await one.commit(batch(2, notes=[note("a"), note("d")]), lease.epoch)
+        claimed = await one.claim_notes(10, 60.0)
+        assert [waiting.title for waiting in claimed] == ["title a", "title b", "title d"]
+        assert {waiting.attempts for waiting in claimed} == {1}
+        assert not any(waiting.expired or waiting.sent for waiting in claimed)
+        assert (await one.notes_waiting())[0] == 3
+
+    async def test_a_note_that_is_claimed_is_nobody_elses_until_it_is_settled(self, world: World) -> None:
+        one, other = world(), world()
+        lease = await one.acquire("a")
+        assert lease is not None
+        await one.commit(batch(1, notes=[note(str(n)) for n in range(5)]), lease.epoch)
+        mine, theirs = await one.claim_notes(3, 60.0), await other.claim_notes(10, 60.0)
+        assert [w.title for w in (*mine, *theirs)] == [f"title {n}" for n in range(5)]
+        assert await one.claim_notes(10, 60.0) == []
+        await one.settle_notes([mine[0].number], ["slack"], "sent", 0.0)
+        await one.settle_notes([mine[1].number], ["slack"], "", -1.0)
+        again = await other.claim_notes(10, 60.0)
+        assert [(w.title, w.sent, w.attempts) for w in again] == [("title 1", ("slack",), 2)]
+        assert (await one.notes_waiting())[0] == 4
+
+    async def test_a_claim_of_a_sender_that_died_comes_back(self, world: World) -> None:
+        one = world()
+        lease = await one.acquire("a")
+        assert lease is not None
+        await one.commit(batch(1, notes=[note("a")]), lease.epoch)
+        assert len(await one.claim_notes(10, -1.0)) == 1
+        assert [waiting.attempts for waiting in await one.claim_notes(10, 60.0)] == [2]
+
+    async def test_the_note_of_a_stop_needs_no_lease_and_comes_with_its_latch(self, world: World) -> None:
+        one = world()
+        written = await one.write_latch(latch(), note("stop"))
+        assert written is not None
+        await one.write_latch(latch(stop_id="later-9"), note("stop"))
+        assert [waiting.kind for waiting in await one.claim_notes(10, 60.0)] == ["alarm"]
+        lease = await one.acquire("a")
+        assert lease is not None
+        right = Clearing(latch_id="1f0c2a9b-7", reason="checked", seen_in="1f0c2a9b-9")
+        assert await one.clear_latch(right, lease.epoch) is not None
+        assert await one.write_latch(written, note("too late")) is None
+        assert (await one.notes_waiting())[0] == 1
+
+    async def test_old_rows_go_in_small_batches_and_trades_never(self, world: World) -> None:
+        one, other, robot = world(), world("test/other"), traded()
+        for store in (one, other):
+            lease = await store.acquire("a")
+            assert lease is not None
+            await store.commit(batch(1, robot, notes=[note("a"), note("b")]), lease.epoch)
+            points = [EquityPoint(n, *(Decimal(1),) * 5) for n in range(3)]
+            await store.commit(batch(2, equity=points), lease.epoch)
+        whole = await one.rows("equity", 100)
+        assert await one.prune("equity", 1.0, 100) == 0
+        assert await one.prune("equity", -1.0, 1) == 1
+        assert len(await one.rows("equity", 100)) == len(whole) - 1
+        for table in ("decisions", "equity", "outbox"):
+            while await one.prune(table, -1.0, 1):
+                pass
+        assert await one.rows("decisions", 10) == await one.rows("equity", 10) == []
+        assert await one.notes_waiting() == (0, 0.0)
+        assert len(await one.rows("trades", 10)) == 1
+        assert len(await one.rows("orders", 10)) == 3
+        assert len(await other.rows("decisions", 10)) == 1
+        for table in ("trades", "orders", "postings", "intents"):
+            with pytest.raises(KeyError):
+                await one.prune(table, -1.0, 1)

@@ -11,32 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.component.bot.alone import AloneProcess
+from tests.component.bot.alone import AloneProcess, until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
 FAST = ("--speed", "7200")
-
-
-@pytest.fixture
-def alone(tmp_path: Path) -> Iterator[Callable[..., AloneProcess]]:
-    made: list[AloneProcess] = []
-
-    def make(name: str = "one", *options: str, **environment: str) -> AloneProcess:
-        made.append(AloneProcess(tmp_path, name, *options, **environment))
-        return made[-1]
-
-    yield make
-    for bot in made:
-        bot.kill()
-
-
-async def until(check: Callable[[], bool], what: str, seconds: float = 30.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not check():
-        assert time.monotonic() < deadline, what
-        await asyncio.sleep(0.05)
 
 
 async def traded(bot: AloneProcess, count: int) -> None:

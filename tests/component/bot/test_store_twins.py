@@ -11,21 +11,23 @@ from typing import TYPE_CHECKING, Any
 
 import asyncpg
 import msgspec
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
 from tests.component.bot.sqlite_world import SqliteWorld
-from tests.component.bot.store_contract import batch, latch, traded
+from tests.component.bot.store_contract import NOW, batch, latch, note, traded
 from tests.component.bot.test_store import store
 
 from tradingbot.domain.states import State
-from tradingbot.ports.store import FILTERS, TIES, Batch, Clearing, LatchRow, Store, StoreError
+from tradingbot.ports.store import FILTERS, TIES, Batch, Clearing, LatchRow, Store, StoreError, Waiting
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
     from tests.support import postgresql
 
+PHASES = [Phase.explicit, Phase.generate]
+"""A failure is shown as it was found: to make it shorter takes minutes with real databases."""
 HOLDERS = ("host-1", "host-2")
 STOPS = ("1f0c2a9b-7", "1f0c2a9b-8")
 _number = itertools.count()
@@ -36,12 +38,18 @@ def _plain(value: Any, numbers: dict[int, int]) -> Any:
     if isinstance(value, LatchRow):
         number = numbers.setdefault(value.number, len(numbers) + 1)
         return msgspec.structs.replace(value, number=number, cleared_at=value.cleared_at and value.since)
+    if isinstance(value, Waiting):
+        return msgspec.structs.replace(value, number=0, created_at=NOW)
     if isinstance(value, list):
         return [_plain(item, numbers) for item in value]
     if isinstance(value, asyncpg.Record | dict):
         skip = ("recorded_at", "updated_at")
         return {k: json.loads(v) if k == "facts" else v for k, v in value.items() if k not in skip}
     return value
+
+
+async def _first(answer: Coroutine[Any, Any, tuple[int, float]]) -> int:
+    return (await answer)[0]
 
 
 class Twins(RuleBasedStateMachine):
@@ -120,7 +128,9 @@ class Twins(RuleBasedStateMachine):
     def commit(self, step: int, late: int, rows: bool, limit: bool) -> None:
         seq = max(1, self.seq + step)
         restriction = latch(source="drawdown", state=State.HALTED, stop_id="", origin="")
-        made: Batch = batch(seq, self.robot if rows else None, latches=[restriction] if limit else [])
+        made: Batch = batch(
+            seq, self.robot if rows else None, latches=[restriction] if limit else [], notes=[note(str(seq % 3))]
+        )
         if self.both(lambda one, _: one.commit(made, self.epoch - late)) is None:
             self.seq = seq
 
@@ -148,6 +158,22 @@ class Twins(RuleBasedStateMachine):
             return Clearing(latch_id=self.held[which][index].id, reason="checked", seen_in="1f0c2a9b-10")
 
         self.both(lambda one, which: one.clear_latch(wish(which), self.epoch - late, follow))
+
+    @rule(limit=st.integers(1, 2), seconds=st.sampled_from([-1.0, 60.0]))
+    def claim(self, limit: int, seconds: float) -> None:
+        self.both(lambda one, _: one.claim_notes(limit, seconds))
+
+    @rule(outcome=st.sampled_from(["", "sent"]), again=st.sampled_from([-1.0, 60.0]))
+    def settle(self, outcome: str, again: float) -> None:
+        async def first(one: Store) -> None:
+            numbers = [waiting.number for waiting in await one.claim_notes(1, -1.0)]
+            await one.settle_notes(numbers, ["slack"], outcome, again)
+
+        self.both(lambda one, _: first(one))
+
+    @rule()
+    def notes_waiting(self) -> None:
+        self.both(lambda one, _: _first(one.notes_waiting()))
 
     # -- what is read ----------------------------------------------------------------------------------------------
 
@@ -190,7 +216,9 @@ def test_both_answer_the_same(server: postgresql.Server) -> None:
     try:
         run_state_machine_as_test(
             Twins,
-            settings=settings(max_examples=15, stateful_step_count=30, deadline=None, suppress_health_check=quiet),
+            settings=settings(
+                max_examples=15, stateful_step_count=30, deadline=None, suppress_health_check=quiet, phases=PHASES
+            ),
         )
     finally:
         loop.close()

@@ -23,6 +23,8 @@ from tradingbot.runtime.selfwatch import Address, SelfWatch
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from tradingbot.domain.notes import Note
+
 UID = "1f0c2a9b-0000-4000-8000-000000000000"
 BEGIN = datetime(2026, 11, 21, tzinfo=UTC)
 
@@ -57,7 +59,7 @@ class Rows:
             r for r in self.rows if r.cleared_at is None or r.number in known or (r in lifted and r.cleared_at == last)
         ]
 
-    async def write_latch(self, row: LatchRow) -> LatchRow | None:
+    async def write_latch(self, row: LatchRow, note: Note | None = None) -> LatchRow | None:
         self._check()
         return cast("LatchRow | None", self._answer(self._write(row)))
 

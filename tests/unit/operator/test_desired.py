@@ -35,6 +35,17 @@ FULL: dict[str, Any] = {
     "imagePullSecrets": [{"name": "registry"}],
     "redis": {"secretRef": {"name": "redis"}},
     "api": {"secretRef": {"name": "api"}},
+    "notifications": {
+        "telegram": {"secretRef": {"name": "telegram"}},
+        "slack": {"secretRef": {"name": "slack", "key": "hook"}},
+        "discord": {"enabled": False, "secretRef": {"name": "discord"}},
+        "email": {
+            "host": "mail.example.org",
+            "sender": "bot@example.org",
+            "recipients": ["you@example.org"],
+            "secretRef": {"name": "mail"},
+        },
+    },
     "resources": {"limits": {"cpu": "0.5", "memory": "384Mi"}},
     "simulation": {"feed": {"type": "Recorded", "dataset": "recorded", "speed": 60}, "commission": 0.00001},
     "scheduling": {
@@ -55,6 +66,19 @@ def test_manifests_are_the_golden_ones(name: str, spec: dict[str, Any]) -> None:
     """A change of any manifest is seen in review. Rewrite: python -m tests.unit.operator.golden."""
     found = yaml.safe_dump_all(build(bot(**spec), Mode.SIMULATION, CONFIG).manifests, sort_keys=False, width=120)
     assert found == (GOLDEN / f"{name}.yaml").read_text()
+
+
+def test_whoever_is_told_is_reachable_and_no_secret_is_in_the_configuration() -> None:
+    made = manifests(**FULL)
+    policy = made["NetworkPolicy"]["spec"]["egress"]
+    assert [{"port": 443, "protocol": "TCP"}, {"port": 587, "protocol": "TCP"}] in [rule["ports"] for rule in policy]
+    container = made["Deployment"]["spec"]["template"]["spec"]["containers"][0]
+    names = {entry["name"] for entry in container["env"]}
+    assert {"TELEGRAM_BOT_TOKEN", "TELEGRAM_CHAT_ID", "SLACK_WEBHOOK_URL", "SMTP_USERNAME", "SMTP_PASSWORD"} <= names
+    assert "DISCORD_WEBHOOK_URL" not in names, "a channel that is off gets no secret"
+    section = yaml.safe_load(made["ConfigMap"]["data"]["config.yaml"])["notifications"]
+    assert section["discord"] == {"enabled": False}
+    assert section["email"]["recipients"] == ["you@example.org"]
 
 
 def test_the_same_object_gives_the_same_bytes() -> None:

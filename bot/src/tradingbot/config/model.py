@@ -11,6 +11,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, SecretStr, fie
 
 from tradingbot.domain.instrument import MarketType, split_symbol
 from tradingbot.domain.market import timeframe
+from tradingbot.domain.notes import Kind
 from tradingbot.risk.limits import OnBreach
 
 Fraction = Annotated[Decimal, Field(gt=0, le=1)]
@@ -228,6 +229,51 @@ class HttpSection(_Section):
     api_key: SecretStr | None = None
 
 
+class TelegramSection(_Section):
+    """A Telegram chat."""
+
+    enabled: bool = True
+    bot_token: SecretStr | None = None
+    chat_id: str = ""
+    api_url: Annotated[str, Field(pattern=r"^(https?://[^\s/]+(/[^\s]*)?)?$")] = ""
+    """Base address of a Bot API server of one's own, in the place of https://api.telegram.org."""
+
+
+class WebhookSection(_Section):
+    """An incoming webhook of Slack or Discord."""
+
+    enabled: bool = True
+    webhook_url: SecretStr | None = None
+
+
+class EmailSection(_Section):
+    """A mail server."""
+
+    enabled: bool = True
+    host: str = ""
+    port: Annotated[int, Field(ge=1, le=65_535)] = 587
+    starttls: bool = True
+    username: SecretStr | None = None
+    password: SecretStr | None = None
+    sender: str = ""
+    recipients: Annotated[list[str], Field(max_length=20)] = []
+
+    @field_validator("recipients", mode="before")
+    @classmethod
+    def _recipients(cls, value: Any) -> Any:
+        return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+class NotificationsSection(_Section):
+    """Who is told, and of what. A channel that is not there is not used."""
+
+    telegram: TelegramSection | None = None
+    slack: WebhookSection | None = None
+    discord: WebhookSection | None = None
+    email: EmailSection | None = None
+    kinds: list[Kind] = list(Kind)
+
+
 class KubernetesSection(_Section):
     """The object that this bot watches, when it runs under the operator."""
 
@@ -260,6 +306,7 @@ class Settings(_Section):
     database: DatabaseSection = DatabaseSection()
     redis: RedisSection = RedisSection()
     http: HttpSection = HttpSection()
+    notifications: NotificationsSection = NotificationsSection()
     kubernetes: KubernetesSection = KubernetesSection()
     config_hash: str = ""
     """sha256 of the configuration file, empty without one."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -32,6 +32,8 @@ class Health:
     died: float = 0.0
     problem: str = ""
     """What stands in the way of being ready, in words."""
+    notifications: dict[str, str] = field(default_factory=dict)
+    """By channel `ok`, or what went wrong last. Whoever cannot be told is no reason to stop."""
 
     @property
     def uptime(self) -> float:

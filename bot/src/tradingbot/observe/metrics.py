@@ -62,6 +62,12 @@ class Metrics:
         self.state = Gauge("trading_state", text, registry=r)
         self.role = Gauge("trading_role", "1 while this process holds the lease, 0 in standby.", registry=r)
         self.alarms = Counter("alarms", "What a person should hear of, by code.", ["code"], registry=r)
+        text = "Attempts to tell people, by channel and outcome (ok, failed)."
+        self.deliveries = Counter("notification_deliveries", text, ["channel", "outcome"], registry=r)
+        text = "Notes that are done, by outcome (sent, expired, not_wanted)."
+        self.notes = Counter("notifications", text, ["outcome"], registry=r)
+        self.notes_waiting = Gauge("notifications_waiting", "Notes in the outbox that are not done.", registry=r)
+        self.notes_age = Gauge("notifications_oldest_seconds", "Age of the oldest of them.", registry=r)
         self.candles = Counter("candles", "Market events taken.", ["symbol"], registry=r)
         self.flaws = Counter("candles_left_out", "Rows of recorded data that were left out.", ["kind"], registry=r)
         self.database = Gauge("database_connected", "1 while the database answers.", registry=r)

@@ -10,6 +10,7 @@ import msgspec
 
 from tradingbot.domain.effects import Decision, Post
 from tradingbot.domain.fills import EquityPoint, Position, Trade
+from tradingbot.domain.notes import Note
 from tradingbot.domain.orders import Intent, Order
 from tradingbot.domain.states import State
 
@@ -104,6 +105,22 @@ class Batch(msgspec.Struct, kw_only=True):
     decisions: list[Decision] = []
     equity: list[EquityPoint] = []
     latches: list[LatchRow] = []
+    notes: list[Note] = []
+
+
+class Waiting(msgspec.Struct, frozen=True, kw_only=True):
+    """A note that is not done yet."""
+
+    number: int
+    kind: str
+    title: str
+    body: str
+    sent: tuple[str, ...]
+    """Channels that have it."""
+    attempts: int
+    """How often it was tried, this time included."""
+    created_at: datetime
+    expired: bool
 
 
 class AuditRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -199,10 +216,11 @@ class Store(Protocol):
         """Read the restrictions that hold, those with a number that is asked for, and the stop lifted last."""
         ...
 
-    async def write_latch(self, row: LatchRow) -> LatchRow | None:
+    async def write_latch(self, row: LatchRow, note: Note | None = None) -> LatchRow | None:
         """Write a restriction now, lease or not: whoever sees a stop may record it. Return the row that counts.
 
-        A row with a number is only brought up to date; None when it does not hold any more.
+        A row with a number is only brought up to date; None when it does not hold any more. The note is written in the
+        same transaction.
         """
         ...
 
@@ -211,6 +229,22 @@ class Store(Protocol):
 
         `after` is a stop that came after the resume: it is written in the same transaction.
         """
+        ...
+
+    async def claim_notes(self, limit: int, seconds: float) -> list[Waiting]:
+        """Take notes that are due, oldest first; nobody else is given them for this long."""
+        ...
+
+    async def settle_notes(self, numbers: Sequence[int], sent: Sequence[str], outcome: str, again: float) -> None:
+        """Note which channels have them; with an outcome they are done, without one they are due again in a while."""
+        ...
+
+    async def notes_waiting(self) -> tuple[int, float]:
+        """Return how many notes are not done, and the age of the oldest in seconds."""
+        ...
+
+    async def prune(self, table: str, days: float, limit: int) -> int:
+        """Delete the oldest rows of `decisions`, `equity` or `outbox` written so many days ago; return how many."""
         ...
 
     async def ping(self) -> None:

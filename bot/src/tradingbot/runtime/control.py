@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from tradingbot.core import notes
 from tradingbot.domain import events
 from tradingbot.domain.states import State
 from tradingbot.observe import logs
@@ -158,7 +159,7 @@ class Control:
         attempt = 0
         while not self._durable and (row := self.stop) is not None and row.key not in self.resume.lifted:
             try:
-                written = await self.store.write_latch(row)
+                written = await self.store.write_latch(row, notes.of_stop(row))
                 if written is None:
                     # It had a row that holds no more: see whether a resume cleared it, or a restore took it away.
                     await self.refresh()

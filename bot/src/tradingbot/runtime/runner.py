@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, TypeVar
 
-from tradingbot.core import picture, snapshot
+from tradingbot.core import notes, picture, snapshot
 from tradingbot.domain import effects as fx
 from tradingbot.domain import events
 from tradingbot.domain.errors import BrokenInvariantError
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from tradingbot.core.engine import Engine
     from tradingbot.domain.market import Event, MarketEvent
+    from tradingbot.domain.notes import Note
     from tradingbot.domain.orders import Approved, Order
     from tradingbot.observe.health import Health
     from tradingbot.observe.metrics import Metrics
@@ -69,6 +70,8 @@ class Runner:
         self._busy = asyncio.Lock()
         self._decided: dict[str, float] = {}
         self._waiting: list[asyncio.Future[None]] = []
+        self._notes: list[Note] = []
+        self._told = engine.board.state
         self.simulated: SimulatedVenue | None = venue if isinstance(venue, answers.SimulatedVenue) else None
         self.sending: set[str] = set()
         """Orders that are on their way to the venue right now."""
@@ -91,6 +94,19 @@ class Runner:
                     self._decided[effect.approved.item.client_id] = self.clock.monotonic()
                 elif isinstance(effect, fx.Alarm):
                     _log.warning(effect.text, code=effect.code, market_ts=effect.ts)
+
+    def tell(self, note: Note) -> None:
+        """Tell people; the note leaves once it is committed."""
+        self._notes.append(note)
+        self._stepped = True
+
+    def _take_notes(self, effects: Sequence[fx.Effect]) -> list[Note]:
+        told, self._notes = self._notes, []
+        board = self.engine.board
+        changed = notes.of_state(self._told, board, f"state:{self.keeper.epoch}:{self.seq + 1}")
+        self._told = board.state
+        composed = notes.compose(effects, self.engine.state, self.engine.config.quote)
+        return [*told, *([changed] if changed is not None else []), *composed]
 
     def ask(self, event: Event) -> tuple[Sequence[fx.Effect], asyncio.Future[None]]:
         """Step the engine for a person; return what follows, and what is done once it is committed and sent."""
@@ -183,7 +199,7 @@ class Runner:
         self.metrics.show(current)
         self.publish(current)
 
-    def _batch(self, effects: Iterable[fx.Effect]) -> Batch:
+    def _batch(self, effects: Sequence[fx.Effect]) -> Batch:
         state = self.engine.state
         self._stepped = False
         batch = Batch(
@@ -200,6 +216,7 @@ class Runner:
             decisions=[],
             equity=[],
             latches=[],
+            notes=self._take_notes(effects),
         )
         for effect in effects:
             match effect:

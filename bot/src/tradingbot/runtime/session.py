@@ -12,6 +12,7 @@ from tradingbot.core.mux import merge
 from tradingbot.domain import events
 from tradingbot.domain.errors import BrokenInvariantError
 from tradingbot.domain.market import Candle
+from tradingbot.domain.notes import Kind, Note
 from tradingbot.domain.states import State
 from tradingbot.observe import logs
 from tradingbot.ports.store import FencedError, UnavailableError
@@ -182,6 +183,7 @@ class Session:
                 runner.collect(runner.engine.open_account(begin))
             await runner.reconcile()
         runner.collect(runner.engine.resume())
+        runner.tell(_note(runner, Kind.STARTED, f"epoch {keeper.epoch}, {self.control.board.state.name}"))
         await runner.flush(force=True)
         self.health.settled, self.health.problem = True, ""
         self.control.resume.consider()
@@ -313,12 +315,19 @@ class Session:
                     await runner.cancel_now()
                     # The loop ends after what it is committing now; a commit is never broken off half way.
                     await self._ended.wait()
+                    runner.tell(_note(runner, Kind.STOPPED, reason))
                     await runner.flush(force=True)
             except (FencedError, TimeoutError) as error:
                 _log.error("the last commit was not written; the next start recovers", error=repr(error))
         if keeper is not None:
             await keeper.release()
             _log.info("lease given back", epoch=keeper.epoch)
+
+
+def _note(runner: Runner, kind: Kind, text: str) -> Note:
+    config = runner.engine.config
+    title = f"{kind}: {config.strategy} on {', '.join(config.symbols)}"
+    return Note(key=f"{kind}:{runner.keeper.epoch}", kind=kind, title=title, text=text)
 
 
 def _check(loaded: Loaded, state: EngineState) -> None:

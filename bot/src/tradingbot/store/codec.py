@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from tradingbot.domain.effects import Decision, Post
     from tradingbot.domain.fills import EquityPoint, Position, Trade
+    from tradingbot.domain.notes import Note
     from tradingbot.domain.orders import Intent, Order
     from tradingbot.ports.store import AuditRow, Batch
 
@@ -236,6 +237,13 @@ def audit(row: AuditRow) -> str:
     return _text([values | {"market_ts": microseconds(at), "expires_at": None if expires is None else iso(expires)}])
 
 
+def notes(items: Iterable[Note]) -> str:
+    """Encode notes."""
+    return _text(
+        [{"key": n.key, "kind": n.kind, "title": n.title, "body": n.text, "seconds": n.seconds} for n in items]
+    )
+
+
 def cursor(values: Mapping[str, int]) -> str:
     """Encode how far into the market the state has seen."""
     return msgspec.json.encode(dict(values)).decode()
@@ -252,6 +260,7 @@ def tables(batch: Batch) -> dict[str, str]:
         "equity": equity(batch.equity),
         "decisions": decisions(batch.decisions),
         "latches": latches(batch.latches),
+        "outbox": notes(batch.notes),
     }
 
 
@@ -282,4 +291,4 @@ def outcome(row: LatchRow) -> str | None:
 def only_head(batch: Batch) -> bool:
     """Tell whether a batch moves the head and nothing else."""
     rows = (batch.intents, batch.orders, batch.trades, batch.positions, batch.posts, batch.decisions, batch.equity)
-    return batch.seq > 1 and not any(rows) and not batch.latches
+    return batch.seq > 1 and not any(rows) and not batch.latches and not batch.notes

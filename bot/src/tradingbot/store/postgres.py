@@ -23,6 +23,7 @@ from tradingbot.ports.store import (
     SchemaError,
     StoreError,
     UnavailableError,
+    Waiting,
 )
 from tradingbot.store import codec, statements
 from tradingbot.store.columns import LEASE_SECONDS, page
@@ -30,6 +31,8 @@ from tradingbot.store.migrate import migrate
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
+
+    from tradingbot.domain.notes import Note
 
 CONNECT_SECONDS = 5.0
 COMMAND_SECONDS = 5.0
@@ -206,14 +209,21 @@ class PostgresStore:
         """Read what holds, what is asked for by number, and the emergency stop that was lifted last."""
         return [codec.latch(row) for row in await self._fetch("LATCHES", self.bot, list(known))]
 
-    async def write_latch(self, row: LatchRow) -> LatchRow | None:
+    async def write_latch(self, row: LatchRow, note: Note | None = None) -> LatchRow | None:
         """Write a restriction now, lease or not. The first one of a source stays, its outcome is updated."""
+        arguments: list[Any]
+        name, arguments = "WRITE_LATCH", [codec.latches([row])]
         if row.number:
-            outcome = codec.outcome(row)
-            rows = await self._fetch("UPDATE_LATCH", self.bot, row.number, row.close_positions, outcome)
-        else:
-            rows = await self._fetch("WRITE_LATCH", self.bot, codec.latches([row]))
-        return codec.latch(rows[0]) if rows else None
+            name, arguments = "UPDATE_LATCH", [row.number, row.close_positions, codec.outcome(row)]
+        async with (
+            self._pool_for(name) as pool,
+            pool.acquire(timeout=COMMAND_SECONDS) as connection,
+            connection.transaction(),
+        ):
+            written = await connection.fetchrow(self._sql[name], self.bot, *arguments, timeout=COMMAND_SECONDS)
+            if note is not None and written is not None:
+                await connection.execute(self._sql["WRITE_NOTES"], self.bot, codec.notes([note]))
+        return codec.latch(cast("Mapping[str, Any]", written)) if written is not None else None
 
     async def clear_latch(self, clearing: Clearing, epoch: int, after: LatchRow | None = None) -> LatchRow | None:
         """Lift a restriction and write the stop that came after the resume, both or neither."""
@@ -233,6 +243,28 @@ class PostgresStore:
     async def audit(self, row: AuditRow) -> None:
         """Write down what changed."""
         await self._fetch("AUDIT", self.bot, codec.audit(row))
+
+    # -- notes -----------------------------------------------------------------------------------------------------
+
+    async def claim_notes(self, limit: int, seconds: float) -> list[Waiting]:
+        """Take notes that are due, oldest first."""
+        rows = await self._fetch("CLAIM_NOTES", self.bot, limit, seconds)
+        found = [Waiting(**{**row, "sent": tuple(row["sent"])}) for row in rows]
+        return sorted(found, key=lambda waiting: waiting.number)
+
+    async def settle_notes(self, numbers: Sequence[int], sent: Sequence[str], outcome: str, again: float) -> None:
+        """Note which channels have them."""
+        await self._fetch("SETTLE_NOTES", self.bot, list(numbers), list(sent), outcome, again)
+
+    async def notes_waiting(self) -> tuple[int, float]:
+        """Return how many notes are not done, and the age of the oldest."""
+        (row,) = await self._fetch("NOTES_WAITING", self.bot)
+        return row["number"], row["age"]
+
+    async def prune(self, table: str, days: float, limit: int) -> int:
+        """Delete the oldest rows of a table."""
+        query = statements.prune(table).format(schema=self.schema)
+        return len(await self._fetch("prune", self.bot, days, limit, sql=query))
 
     # -- reading ---------------------------------------------------------------------------------------------------
 
@@ -267,6 +299,10 @@ def _statements() -> dict[str, str]:
         "BALANCES",
         "LIVE_ORDERS",
         "HOLDINGS",
+        "WRITE_NOTES",
+        "CLAIM_NOTES",
+        "SETTLE_NOTES",
+        "NOTES_WAITING",
     )
     latches = ("WRITE_LATCH", "UPDATE_LATCH", "CLEAR_LATCH", "LATCHES")
     found = {name: str(getattr(statements, name)) for name in (*names, *latches)}

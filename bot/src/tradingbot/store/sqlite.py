@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import msgspec
 
 from tradingbot.domain.market import SECOND
-from tradingbot.domain.money import ZERO, add, plain
 from tradingbot.ports.store import (
     AuditRow,
     Batch,
@@ -29,8 +28,10 @@ from tradingbot.ports.store import (
     SchemaError,
     StoreError,
     UnavailableError,
+    Waiting,
 )
 from tradingbot.store import codec
+from tradingbot.store import sqlite_rows as rows
 from tradingbot.store import sqlite_statements as sql
 from tradingbot.store.columns import LEASE_SECONDS, page
 from tradingbot.store.filelock import FileLock
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
+    from tradingbot.domain.notes import Note
     from tradingbot.ports.clock import Clock
 
 BUSY_SECONDS = 5.0
@@ -63,21 +65,6 @@ _GONE = frozenset(
 _DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 
 T = TypeVar("T")
-
-
-class _Sum:
-    """Adds amounts without losing a digit, which SQLite's own `sum` would."""
-
-    def __init__(self) -> None:
-        self._total = ZERO
-
-    def step(self, amount: str) -> None:
-        """Take one more."""
-        self._total = add(self._total, Decimal(amount))
-
-    def finalize(self) -> str:
-        """Return the sum as text."""
-        return plain(self._total)
 
 
 class SqliteStore:
@@ -117,7 +104,7 @@ class SqliteStore:
         try:
             self.path.chmod(0o600)
             connection.row_factory = sqlite3.Row
-            connection.create_aggregate("exact_sum", 1, _Sum)  # type: ignore[arg-type]
+            connection.create_aggregate("exact_sum", 1, rows.Sum)  # type: ignore[arg-type]
             settings = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", f"journal_size_limit={LOG_BYTES}")
             for setting in settings:
                 connection.execute(f"PRAGMA {setting}")
@@ -172,7 +159,7 @@ class SqliteStore:
                         check_same_thread=False,
                     )
                     self._reading.row_factory = sqlite3.Row
-                return [_row(row) for row in self._reading.execute(statement, arguments)]
+                return [rows.plain(row) for row in self._reading.execute(statement, arguments)]
 
         if self._connection is None:
             await self.open()
@@ -213,10 +200,10 @@ class SqliteStore:
             had = self._lock.held
             locked = self._lock.take()
             arguments = (self.bot, holder, self._now(), self._until(), codec.iso(self.clock.now()), locked)
-            rows = connection.execute(sql.ACQUIRE, arguments).fetchall()
-            if not rows and not had:
+            row = connection.execute(sql.ACQUIRE, arguments).fetchone()
+            if row is None and not had:
                 self._lock.release()
-            return Lease(rows[0]["epoch"], LEASE_SECONDS) if rows else None
+            return Lease(row["epoch"], LEASE_SECONDS) if row is not None else None
 
         return await self._write(work)
 
@@ -241,8 +228,8 @@ class SqliteStore:
 
     async def holder(self) -> str:
         """Return who holds the lease, empty when nobody does."""
-        rows = await self._read(sql.HOLDER, self.bot, self._now())
-        return str(rows[0]["holder"]) if rows else ""
+        found = await self._read(sql.HOLDER, self.bot, self._now())
+        return str(found[0]["holder"]) if found else ""
 
     # -- state -----------------------------------------------------------------------------------------------------
 
@@ -250,15 +237,15 @@ class SqliteStore:
         """Read where the bot stood."""
 
         def work(connection: sqlite3.Connection) -> Loaded | None:
-            def rows(statement: str) -> list[dict[str, Any]]:
-                return [_row(row) for row in connection.execute(statement, (self.bot,))]
+            def read(statement: str) -> list[dict[str, Any]]:
+                return [rows.plain(row) for row in connection.execute(statement, (self.bot,))]
 
-            heads = rows(sql.HEAD)
+            heads = read(sql.HEAD)
             if not heads:
                 return None
             head = heads[0]
             balances: dict[str, dict[str, Any]] = {}
-            for row in rows(sql.BALANCES):
+            for row in read(sql.BALANCES):
                 balances.setdefault(row["account"], {})[row["asset"]] = row["amount"]
             return Loaded(
                 seq=head["seq"],
@@ -267,8 +254,8 @@ class SqliteStore:
                 engine=head["engine"],
                 venue=head["venue"],
                 balances=balances,
-                open_orders={row["client_id"]: row["state"] for row in rows(sql.LIVE_ORDERS)},
-                positions={row["symbol"]: row["quantity"] for row in rows(sql.HOLDINGS)},
+                open_orders={row["client_id"]: row["state"] for row in read(sql.LIVE_ORDERS)},
+                positions={row["symbol"]: row["quantity"] for row in read(sql.HOLDINGS)},
             )
 
         return await self._write(work)
@@ -288,11 +275,19 @@ class SqliteStore:
             if batch.seq != (before or 0) + 1:
                 raise StoreError(f"commit {batch.seq} does not follow {before}: the history has a gap")
             connection.execute(sql.MOVE_HEAD, (self.bot, epoch, batch.seq, *place, codec.iso(self.clock.now())))
-            for table, rows in tables.items():
-                if rows != "[]":
-                    connection.execute(sql.INSERTS[table], (self.bot, rows))
+            for table, text in tables.items():
+                if text != "[]":
+                    self._insert(connection, table, text)
 
         await self._write(work)
+
+    def _insert(self, connection: sqlite3.Connection, table: str, text: str) -> None:
+        if table == "outbox":
+            connection.execute(sql.WRITE_NOTES, (self.bot, text, self._now()))
+        elif table in sql.RECORDED:
+            connection.execute(sql.INSERTS[table], (self.bot, text, codec.iso(self.clock.now())))
+        else:
+            connection.execute(sql.INSERTS[table], (self.bot, text))
 
     def _fence(self, connection: sqlite3.Connection, epoch: int, done: str) -> None:
         if connection.execute(sql.FENCE, (self.bot, epoch)).fetchone() is None:
@@ -305,16 +300,20 @@ class SqliteStore:
         numbers = msgspec.json.encode(list(known)).decode()
         return [codec.latch(row) for row in await self._read(sql.LATCHES, self.bot, numbers)]
 
-    async def write_latch(self, row: LatchRow) -> LatchRow | None:
+    async def write_latch(self, row: LatchRow, note: Note | None = None) -> LatchRow | None:
         """Write a restriction now, lease or not. The first one of a source stays, its outcome is updated."""
+        arguments: tuple[Any, ...]
+        statement, arguments = sql.WRITE_LATCH, (self.bot, codec.latches([row]))
         if row.number:
-            return await self._one_latch(
-                sql.UPDATE_LATCH, self.bot, row.number, row.close_positions, codec.outcome(row)
-            )
-        return await self._one_latch(sql.WRITE_LATCH, self.bot, codec.latches([row]))
+            statement, arguments = sql.UPDATE_LATCH, (self.bot, row.number, row.close_positions, codec.outcome(row))
 
-    async def _one_latch(self, statement: str, *arguments: Any) -> LatchRow | None:
-        return await self._write(lambda connection: _latch(connection.execute(statement, arguments).fetchall()))
+        def work(connection: sqlite3.Connection) -> LatchRow | None:
+            written = rows.latch(connection.execute(statement, arguments).fetchall())
+            if note is not None and written is not None:
+                connection.execute(sql.WRITE_NOTES, (self.bot, codec.notes([note]), self._now()))
+            return written
+
+        return await self._write(work)
 
     async def clear_latch(self, clearing: Clearing, epoch: int, after: LatchRow | None = None) -> LatchRow | None:
         """Lift a restriction and write the stop that came after the resume, both or neither."""
@@ -323,7 +322,7 @@ class SqliteStore:
         def work(connection: sqlite3.Connection) -> LatchRow | None:
             self._fence(connection, epoch, "lifted")
             moment = codec.iso(self.clock.now())
-            cleared = _latch(connection.execute(sql.CLEAR_LATCH, (self.bot, *why, moment)).fetchall())
+            cleared = rows.latch(connection.execute(sql.CLEAR_LATCH, (self.bot, *why, moment)).fetchall())
             if after is not None:
                 connection.execute(sql.INSERTS["latches"], (self.bot, codec.latches([after])))
             return cleared
@@ -333,6 +332,36 @@ class SqliteStore:
     async def audit(self, row: AuditRow) -> None:
         """Write down what changed."""
         await self._write(lambda connection: connection.execute(sql.AUDIT, (self.bot, codec.audit(row))))
+
+    # -- notes -----------------------------------------------------------------------------------------------------
+
+    async def claim_notes(self, limit: int, seconds: float) -> list[Waiting]:
+        """Take notes that are due, oldest first."""
+
+        def work(connection: sqlite3.Connection) -> list[Waiting]:
+            now = self._now()
+            found = connection.execute(sql.CLAIM_NOTES, (self.bot, limit, now, now + int(seconds * SECOND))).fetchall()
+            return sorted((rows.waiting(row) for row in found), key=lambda waiting: waiting.number)
+
+        return await self._write(work)
+
+    async def settle_notes(self, numbers: Sequence[int], sent: Sequence[str], outcome: str, again: float) -> None:
+        """Note which channels have them."""
+        lists = [msgspec.json.encode(list(values)).decode() for values in (numbers, sent)]
+        now = self._now()
+        arguments = (self.bot, *lists, outcome, now, now + int(again * SECOND))
+        await self._write(lambda connection: connection.execute(sql.SETTLE_NOTES, arguments).rowcount)
+
+    async def notes_waiting(self) -> tuple[int, float]:
+        """Return how many notes are not done, and the age of the oldest."""
+        (row,) = await self._read(sql.NOTES_WAITING, self.bot)
+        return row["number"], (self._now() - row["oldest"]) / SECOND if row["number"] else 0.0
+
+    async def prune(self, table: str, days: float, limit: int) -> int:
+        """Delete the oldest rows of a table."""
+        at = self.clock.now() - dt.timedelta(days=days)
+        arguments = (self.bot, codec.iso(at), codec.microseconds(at), limit)
+        return await self._write(lambda connection: connection.execute(sql.PRUNE[table], arguments).rowcount)
 
     # -- reading ---------------------------------------------------------------------------------------------------
 
@@ -365,22 +394,3 @@ def _transaction(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]
         with contextlib.suppress(sqlite3.Error):
             connection.execute("ROLLBACK")
         raise
-
-
-def _row(row: sqlite3.Row) -> dict[str, Any]:
-    return {name: _value(name, row[name]) for name in row.keys()}  # noqa: SIM118 - a Row iterates over its values
-
-
-def _value(name: str, value: Any) -> Any:
-    """Give a value the type that PostgreSQL would give it."""
-    if value is None:
-        return None
-    if name in sql.DECIMALS:
-        return Decimal(value)
-    if name in sql.TIMES:
-        return dt.datetime.fromisoformat(value)
-    return bool(value) if name in sql.BOOLEANS else value
-
-
-def _latch(rows: list[sqlite3.Row]) -> LatchRow | None:
-    return codec.latch(_row(rows[0])) if rows else None

@@ -41,9 +41,14 @@ ON CONFLICT (bot, source) WHERE cleared_at IS NULL DO UPDATE SET
 """
 
 
+RECORDED = ("decisions", "equity")
+
+
 def _insert(table: str, listed: str, conflict: str = "") -> str:
-    """Insert the rows of a JSON array (?2) for a bot (?1)."""
+    """Insert the rows of a JSON array (?2) for a bot (?1); ?3 is the time, where a table keeps it."""
     values = ", ".join(f"value ->> '$.{name}'" for name in columns.names(listed))
+    if table in RECORDED:
+        listed, values = f"{listed}, recorded_at", f"{values}, ?3"
     return f"INSERT INTO {table} (bot, {listed}) SELECT ?1, {values} FROM json_each(?2) WHERE true {conflict}"
 
 
@@ -68,6 +73,36 @@ AUDIT = _insert("audit", columns.AUDIT)
 CURVE = """SELECT coalesce(min(market_ts), 0) AS first_ts, coalesce(max(market_ts), 0) AS last_ts,
     coalesce(max((CAST(peak AS REAL) - CAST(equity AS REAL)) / nullif(CAST(peak AS REAL), 0)), 0) AS drawdown
 FROM equity WHERE bot = ?1 AND market_ts > ?2"""
+
+# ?1 bot, ?2 rows, ?3 now (microseconds).
+WRITE_NOTES = """
+INSERT INTO outbox (bot, key, kind, title, body, created_at, next_at, expires_at)
+SELECT ?1, value ->> '$.key', value ->> '$.kind', value ->> '$.title', value ->> '$.body', ?3, ?3,
+       ?3 + CAST((value ->> '$.seconds') * 1000000 AS INTEGER)
+FROM json_each(?2) WHERE true ON CONFLICT (bot, key) DO NOTHING
+"""
+# ?1 bot, ?2 limit, ?3 now, ?4 until.
+CLAIM_NOTES = """
+UPDATE outbox SET attempts = attempts + 1, next_at = ?4
+WHERE number IN (
+    SELECT number FROM outbox WHERE bot = ?1 AND done_at IS NULL AND next_at <= ?3 ORDER BY number LIMIT ?2
+)
+RETURNING number, kind, title, body, sent, attempts, created_at, expires_at <= ?3 AS expired
+"""
+# ?1 bot, ?2 numbers, ?3 channels, ?4 outcome, ?5 now, ?6 next.
+SETTLE_NOTES = """
+UPDATE outbox SET sent = ?3, outcome = nullif(?4, ''), next_at = ?6, done_at = CASE WHEN ?4 <> '' THEN ?5 END
+WHERE bot = ?1 AND number IN (SELECT value FROM json_each(?2))
+"""
+NOTES_WAITING = "SELECT count(*) AS number, min(created_at) AS oldest FROM outbox WHERE bot = ?1 AND done_at IS NULL"
+
+_WRITTEN = {"decisions": "recorded_at < ?2", "equity": "recorded_at < ?2", "outbox": "created_at < ?3"}
+_OLD = "SELECT rowid FROM {table} WHERE bot = ?1 AND {old} ORDER BY rowid LIMIT ?4"
+PRUNE = {
+    table: f"DELETE FROM {table} WHERE rowid IN ({_OLD.format(table=table, old=old)})"
+    for table, old in _WRITTEN.items()
+}
+"""?1 bot, ?2 and ?3 the moment as text and in microseconds, ?4 limit."""
 
 WRITE_LATCH = f"{INSERTS['latches']} RETURNING {columns.LATCH_ROW}"
 UPDATE_LATCH = f"""

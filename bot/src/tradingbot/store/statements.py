@@ -45,7 +45,14 @@ def _insert(table: str, names: str, parameter: int) -> str:
     return f"{target} SELECT $1, {names} FROM {rows} WHERE EXISTS (SELECT FROM head)"
 
 
-# $1 bot, $2 epoch, $3 seq, $4 market_ts, $5 cursor, $6 engine, $7 venue, $8 … $15 rows.
+def _notes(parameter: int) -> str:
+    fields = "key text, kind text, title text, body text, seconds double precision"
+    return f"""INSERT INTO {{schema}}.outbox (bot, key, kind, title, body, expires_at)
+    SELECT $1, key, kind, title, body, clock_timestamp() + make_interval(secs => seconds)
+    FROM json_to_recordset(${parameter}::json) AS n({fields})"""
+
+
+# $1 bot, $2 epoch, $3 seq, $4 market_ts, $5 cursor, $6 engine, $7 venue, $8 … $16 rows.
 # `fence` locks the lease row: whoever takes the lease over waits for us, or we see that we lost it.
 # `head` moves from seq - 1 to seq and nowhere else, so the same batch twice is written once.
 COMMIT = f"""
@@ -72,6 +79,8 @@ WITH fence AS (
 ), w_decisions AS ({_insert("decisions", columns.DECISIONS, 14)}
 ), w_latches AS ({_insert("latches", columns.LATCHES, 15)}
     {_UPSERT_LATCH}
+), w_outbox AS ({_notes(16)}
+    WHERE EXISTS (SELECT FROM head) ON CONFLICT (bot, key) DO NOTHING
 )
 SELECT (SELECT count(*) FROM fence) AS fenced_in, (SELECT count(*) FROM head) AS moved,
        (SELECT seq FROM {{schema}}.heads WHERE bot = $1) AS before
@@ -129,6 +138,44 @@ WHERE bot = $1 AND (cleared_at IS NULL OR number = ANY($2::bigint[]) OR number =
 ))
 ORDER BY source, number
 """
+
+WRITE_NOTES = f"{_notes(2)} ON CONFLICT (bot, key) DO NOTHING"
+
+# $1 bot, $2 limit, $3 seconds. An array, as a plain IN may run its query again, and claim more than the limit.
+CLAIM_NOTES = """
+UPDATE {schema}.outbox SET attempts = attempts + 1, next_at = clock_timestamp() + make_interval(secs => $3)
+WHERE bot = $1 AND number = ANY(ARRAY(
+    SELECT number FROM {schema}.outbox WHERE bot = $1 AND done_at IS NULL AND next_at <= clock_timestamp()
+    ORDER BY number LIMIT $2 FOR UPDATE SKIP LOCKED
+))
+RETURNING number, kind, title, body, sent, attempts, created_at, expires_at <= clock_timestamp() AS expired
+"""
+
+# $1 bot, $2 numbers, $3 channels, $4 outcome, $5 seconds.
+SETTLE_NOTES = """
+UPDATE {schema}.outbox SET
+    sent = $3, outcome = nullif($4, ''), next_at = clock_timestamp() + make_interval(secs => $5),
+    done_at = CASE WHEN $4 <> '' THEN clock_timestamp() END
+WHERE bot = $1 AND number = ANY($2::bigint[])
+"""
+NOTES_WAITING = """
+SELECT count(*) AS number, coalesce(extract(epoch FROM clock_timestamp() - min(created_at)), 0)::float8 AS age
+FROM {schema}.outbox WHERE bot = $1 AND done_at IS NULL
+"""
+
+WRITTEN = {"decisions": "recorded_at", "equity": "recorded_at", "outbox": "created_at"}
+"""Tables that are pruned, and the column that says when a row was written."""
+
+
+def prune(table: str) -> str:
+    """Return the statement that deletes old rows: $1 bot, $2 days, $3 limit."""
+    at, where = WRITTEN[table], "bot = $1"
+    old = f"{at} < clock_timestamp() - make_interval(secs => $2 * 86400)"
+    key = "market_ts" if table != "outbox" else "number"
+    extra = ", seq" if table == "decisions" else ""
+    chosen = f"SELECT {key}{extra} FROM {{schema}}.{table} WHERE {where} AND {old} ORDER BY {at} LIMIT $3"
+    return f"DELETE FROM {{schema}}.{table} WHERE {where} AND ({key}{extra}) IN ({chosen}) RETURNING 1"
+
 
 HEAD = "SELECT seq, market_ts, cursor::text, engine, venue FROM {schema}.heads WHERE bot = $1"
 BALANCES = "SELECT account, asset, sum(amount) AS amount FROM {schema}.postings WHERE bot = $1 GROUP BY account, asset"

@@ -131,6 +131,7 @@ def health_of(settings: Settings, control: Control, health: Health) -> dict[str,
         "active_strategies": 1 if health.role == "trading" else 0,
         "active_markets": len(picture.prices) if picture else 0,
         "step_age_seconds": round(health.step_age, 1),
+        "notifications": health.notifications,
     }
 
 

@@ -26,23 +26,48 @@ def config_values(bot: TradingBot, mode: Mode, approval: LiveStatus | None = Non
     """
     spec = bot.spec
     approved = {} if approval is None else {"approval": _approval(approval)}
-    return approved | {
-        "bot": {"name": bot.metadata.name, "namespace": bot.metadata.namespace},
-        "mode": mode.value,
-        "trading": spec.trading.value,
-        "environment": spec.environment.value,
-        "log_level": spec.log_level.value,
-        "exchange": _exchange(spec),
-        "strategy": {
-            "name": spec.strategy.name,
-            "symbols": list(spec.strategy.symbols),
-            "timeframe": spec.strategy.timeframe.value,
-            "parameters": spec.strategy.parameters or {},
-        },
-        "risk": _risk(spec),
-        "simulation": _simulation(spec),
-        "database": {"pool_size": spec.database.pool_size, "max_overflow": spec.database.max_overflow},
-    }
+    return (
+        approved
+        | {
+            "bot": {"name": bot.metadata.name, "namespace": bot.metadata.namespace},
+            "mode": mode.value,
+            "trading": spec.trading.value,
+            "environment": spec.environment.value,
+            "log_level": spec.log_level.value,
+            "exchange": _exchange(spec),
+            "strategy": {
+                "name": spec.strategy.name,
+                "symbols": list(spec.strategy.symbols),
+                "timeframe": spec.strategy.timeframe.value,
+                "parameters": spec.strategy.parameters or {},
+            },
+            "risk": _risk(spec),
+            "simulation": _simulation(spec),
+            "database": {"pool_size": spec.database.pool_size, "max_overflow": spec.database.max_overflow},
+        }
+        | _notifications(spec)
+    )
+
+
+def _notifications(spec: TradingBotSpec) -> dict[str, Any]:
+    """Return what is no secret; tokens, addresses of webhooks and passwords come in the environment."""
+    section: dict[str, Any] = {}
+    if spec.notifications is None:
+        return section
+    for name in ("telegram", "slack", "discord"):
+        channel = getattr(spec.notifications, name)
+        if channel is not None:
+            section[name] = {"enabled": channel.enabled}
+    email = spec.notifications.email
+    if email is not None:
+        section["email"] = {
+            "enabled": email.enabled,
+            "host": email.host,
+            "port": email.port,
+            "sender": email.sender,
+            "recipients": list(email.recipients),
+        }
+    return {"notifications": section}
 
 
 def _approval(live: LiveStatus) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from tradingbot_operator.desired.kinds import NETWORK_POLICY, POD_DISRUPTION_BUD
 from tradingbot_operator.desired.naming import BOT_COMPONENT, COMPONENT_LABEL, HTTP_PORT, JOB_COMPONENTS, selector
 
 if TYPE_CHECKING:
+    from tradingbot_operator.api.v1alpha1.connections import Notifications
     from tradingbot_operator.api.v1alpha1.tradingbot import TradingBot
     from tradingbot_operator.desired.config import BuildConfig
 
@@ -39,7 +40,8 @@ def network_policy(bot: TradingBot, mode: Mode, config: BuildConfig) -> Manifest
 
     In: the operator's namespace, monitoring, and the bot's own namespace, on the HTTP port. Out: names, database,
     Redis, the API server (the bot watches its own object). The exchange, at the port of `exchange.apiUrl` where that is
-    set, only when the bot needs it: a simulation on recorded or synthetic prices cannot reach one even by mistake.
+    set, only when the bot needs it: a simulation on recorded or synthetic prices cannot reach one even by mistake. With
+    `notifications`, the ports of those who are told are open, and HTTPS is the port of most exchanges too.
     """
     spec = bot.spec
     sources: list[Manifest] = [{"podSelector": {}}]
@@ -57,6 +59,8 @@ def network_policy(bot: TradingBot, mode: Mode, config: BuildConfig) -> Manifest
             "to": [{"ipBlock": {"cidr": cidr}} for cidr in config.api_server_cidrs],
         }
     )
+    if spec.notifications is not None and (ports := notification_ports(spec.notifications)):
+        egress.append({"ports": [_port(port) for port in ports]})
     if mode is Mode.LIVE or spec.simulation.feed.type is FeedType.LIVE:
         egress.append({"ports": [_port(exchange_port(bot.spec.exchange.api_url))]})
     return {
@@ -69,6 +73,14 @@ def network_policy(bot: TradingBot, mode: Mode, config: BuildConfig) -> Manifest
             "egress": egress,
         },
     }
+
+
+def notification_ports(notifications: Notifications) -> list[int]:
+    """Return the ports of the channels that are on."""
+    webs = (notifications.telegram, notifications.slack, notifications.discord)
+    ports = [HTTPS_PORT] if any(channel is not None and channel.enabled for channel in webs) else []
+    email = notifications.email
+    return [*ports, *([email.port] if email is not None and email.enabled else [])]
 
 
 def job_network_policy(bot: TradingBot) -> Manifest:

@@ -11,6 +11,7 @@ from tradingbot_operator.desired.sizing import resources
 
 if TYPE_CHECKING:
     from tradingbot_operator.api.v1alpha1.common import Scheduling
+    from tradingbot_operator.api.v1alpha1.connections import Notifications
     from tradingbot_operator.api.v1alpha1.tradingbot import TradingBot
     from tradingbot_operator.desired.config import BuildConfig
 
@@ -144,8 +145,30 @@ def _environment(bot: TradingBot, mode: Mode) -> list[Manifest]:
         env.append(_secret("REDIS_URL", spec.redis.secret_ref.name, spec.redis.secret_ref.key))
     if spec.api is not None:
         env.append(_secret("API_KEY", spec.api.secret_ref.name, spec.api.secret_ref.key))
+    if spec.notifications is not None:
+        env += _channels(spec.notifications)
     if mode is Mode.LIVE:
         env += account_keys(bot)
+    return env
+
+
+def _channels(notifications: Notifications) -> list[Manifest]:
+    """Build the references to tokens and addresses of those who are told; a channel that is off gets none."""
+    env: list[Manifest] = []
+    telegram, email = notifications.telegram, notifications.email
+    if telegram is not None and telegram.enabled:
+        secret = telegram.secret_ref
+        env.append(_secret("TELEGRAM_BOT_TOKEN", secret.name, secret.bot_token_key))
+        env.append(_secret("TELEGRAM_CHAT_ID", secret.name, secret.chat_id_key))
+    for variable, webhook in (
+        ("SLACK_WEBHOOK_URL", notifications.slack),
+        ("DISCORD_WEBHOOK_URL", notifications.discord),
+    ):
+        if webhook is not None and webhook.enabled:
+            env.append(_secret(variable, webhook.secret_ref.name, webhook.secret_ref.key))
+    if email is not None and email.enabled and email.secret_ref is not None:
+        env.append(_secret("SMTP_USERNAME", email.secret_ref.name, email.secret_ref.username_key))
+        env.append(_secret("SMTP_PASSWORD", email.secret_ref.name, email.secret_ref.password_key))
     return env
 
 

@@ -1,0 +1,1 @@
+"""Telling people: notes of the outbox, through Telegram, Slack, Discord and e-mail. Never in the way of trading."""
