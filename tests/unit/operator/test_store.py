@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -147,3 +148,15 @@ def test_a_pod_counts_only_when_a_replica_set_of_the_bot_made_it() -> None:
     for owner, expected in (("tradingbot-a-7d9", "a"), ("evil-a-7d9", None)):
         pod["metadata"]["ownerReferences"] = [{"kind": "ReplicaSet", "name": owner, "controller": True}]
         assert bot_of("Pod", pod) == expected
+
+
+def test_an_object_takes_no_more_memory_than_its_text() -> None:
+    store = Store(owner_of=lambda _kind, _obj: None)
+    tracemalloc.start()
+    try:
+        for number in range(200):
+            store.put("ConfigMap", {"metadata": {"name": f"{number}"}, "data": {"config.yaml": "x" * 1100}})
+        used, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert used / 200 < 2048, "bytes an object"
