@@ -7,9 +7,11 @@ Each attack starts from a bot in the right state and demands that it does not tr
 from __future__ import annotations
 
 import json
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from tests.api.crd.server import Refused
 from tests.api.operator.live_bots import LIVE, BotAnswers, LiveBot, stamp
 from tests.support.waiting import eventually
 
@@ -203,6 +205,26 @@ def test_nothing_is_changed_through_the_deployment(bot: LiveBot, addition: dict[
     patch = {"spec": {"template": {"spec": {"containers": [container]}}}}
     bot.namespace.request("PATCH", path, patch, "application/strategic-merge-patch+json")
     eventually(lambda: bot.template()["spec"] == before["spec"], "what was approved")
+
+
+def test_a_config_map_of_the_same_name_does_not_go_unnoticed(bot: LiveBot) -> None:
+    bot.go_live()
+    bot.until("Trading")
+    name = bot.template()["spec"]["volumes"][0]["configMap"]["name"]
+    right = bot.config()
+    bot.answers.says["config_hash"] = sha256(right.encode()).hexdigest()
+    mine = right.replace("max_drawdown: 0.15", "max_drawdown: 0.99")
+    assert mine != right
+    bot.namespace.delete("ConfigMap", name)
+    try:
+        bot.namespace.create(
+            {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "data": {"config.yaml": mine}}
+        )
+    except Refused:
+        eventually(lambda: bot.config() == right, "the operator was faster")
+    # The kubelet gives the pod whichever it finds when the pod is started anew; the bot says what it read.
+    bot.answers.says["config_hash"] = sha256(mine.encode()).hexdigest()
+    bot.until("Reducing")
 
 
 def test_the_image_behind_the_tag_is_another_one(bot: LiveBot) -> None:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from tradingbot_operator.api.v1alpha1.tradingbot import TradingBot
 
 SENTENCE_LENGTH: Final = 1000
+_SETTLED: Final = frozenset({BotState.ACTIVE.value, BotState.PAUSED.value, BotState.REDUCING.value})
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,10 +193,10 @@ def reconciled(situation: Situation) -> Gate:
         )
     if report.get("ready") is not True:
         return _waiting(name, Reason.NOT_RECONCILED, "The bot is not ready yet.")
-    if report.get("state") not in {BotState.ACTIVE, BotState.PAUSED, BotState.REDUCING}:
-        why = "; ".join(
-            sorted(str(entry.get("reason")) for entry in report.get("reasons") or [] if isinstance(entry, dict))
-        )
+    if str(report.get("state")) not in _SETTLED:
+        reasons = report.get("reasons")
+        entries = reasons if isinstance(reasons, list) else []
+        why = "; ".join(sorted(str(entry.get("reason")) for entry in entries if isinstance(entry, dict)))
         return _closed(name, Reason.NOT_RECONCILED, f"The simulation is held: {why or report.get('state')}")
     return _open(name, "The bot runs, and nothing in it is unsettled.")
 

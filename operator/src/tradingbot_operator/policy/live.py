@@ -267,11 +267,13 @@ def _simulation(bot: TradingBot, recorded: TradingBotStatus, facts: Facts, last_
 
 def _is_drained(report: Mapping[str, Any] | None) -> bool:
     """Return whether the live bot says that it opens nothing, and that no order for an entry is left."""
-    if report is None or report.get("mode") != Mode.LIVE.value or report.get("state") not in _HOLDS:
+    if report is None or report.get("mode") != Mode.LIVE.value or str(report.get("state")) not in _HOLDS:
         return False
     stop = report.get("stop")
-    if isinstance(stop, dict) and (stop.get("outcome") or {}).get("state") in {None, "PENDING"}:
-        return False
+    if isinstance(stop, dict):
+        outcome = stop.get("outcome")
+        if not isinstance(outcome, dict) or outcome.get("state") in (None, "PENDING"):
+            return False
     return bool(report.get("entry_orders", report.get("open_orders")) == 0)
 
 
