@@ -50,9 +50,9 @@ class ScaleCluster:
 
 
 @contextmanager
-def scale_cluster() -> Iterator[ScaleCluster]:
+def scale_cluster(instance: str = INSTANCE) -> Iterator[ScaleCluster]:
     """A new, empty control plane with scheduler and fake nodes, the CRDs and the chart's rights; gone afterwards."""
-    layout = Layout.of(INSTANCE)
+    layout = Layout.of(instance)
     provider = LocalProvider(layout)
     binaries.ensure(["kube", "kwok", "helm"])
     provider.down()

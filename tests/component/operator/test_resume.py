@@ -115,3 +115,33 @@ async def test_of_many_new_bots_the_children_come_first_and_each_is_reported_onc
     kinds = [kind for _, kind, _ in world.kube.writes]
     assert kinds.count("TradingBot") == 3
     assert kinds[-3:] == ["TradingBot"] * 3
+
+
+@pytest.mark.parametrize(
+    ("spec", "says"),
+    [
+        ({"resume": {"stopId": "another-1", "reason": "x"}}, "names another-1, and the stop that holds is"),
+        ({"emergencyStop": {"active": True}, "resume": {"stopId": "this", "reason": "x"}}, "active is still true"),
+    ],
+    ids=["another stop", "still asked for"],
+)
+async def test_a_resume_that_resumes_nothing_says_so(spec: dict[str, Any], says: str) -> None:
+    world, stop = await stopped()
+    if spec["resume"]["stopId"] == "this":
+        spec["resume"]["stopId"] = stop
+    world.create(**spec)
+    await world.settle()
+    suspended = world.condition("Suspended")
+    assert (suspended["status"], suspended["reason"]) == ("True", "ResumeRefused")
+    assert says in suspended["message"]
+
+
+async def test_the_resume_of_an_earlier_stop_is_no_mistake() -> None:
+    world, stop = await stopped()
+    resume = {"stopId": stop, "reason": "checked"}
+    world.create(resume=resume)
+    await answer(world, **lifted(stop))
+    assert world.status()["lastStop"]["id"] == stop
+    world.create(emergencyStop={"active": True}, resume=resume)
+    await world.settle()
+    assert world.condition("Suspended")["reason"] == "EmergencyStopped"

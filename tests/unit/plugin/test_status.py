@@ -88,6 +88,28 @@ def test_the_gates_of_live_trading_are_lines() -> None:
     assert "Approval Closed Another person approves it: kubectl patch" in lines
 
 
+def test_a_killed_bot_of_a_stopped_namespace_says_who_stands_in_for_it_and_what_to_do() -> None:
+    status = latched()
+    status["emergencyStop"] |= {
+        "standing": True,
+        "kill": {
+            "job": "tradingbot-a-kill-0a1b2c3d4e",
+            "since": "2026-11-21T09:00:08Z",
+            "reason": "It did not answer.",
+        },
+        "outcome": {"state": "UNKNOWN", "message": "the exchange did not answer"},
+    }
+    out = Person(FakeApi.of(bot("a", status=status)))("status", "a").out
+    for part in (
+        "Kill Job",
+        "tradingbot-a-kill-0a1b2c3d4e",
+        "It did not answer.",
+        "kubectl delete job -n trading tradingbot-a-kill-0a1b2c3d4e",
+        "kubectl annotate namespace trading tradingbots.dev/emergency-stop-",
+    ):
+        assert part in out
+
+
 def test_one_bot_in_detail() -> None:
     result = Person(FakeApi.of(bot(status=latched("RESIDUAL"))))("status", "btc")
     for shown in (

@@ -92,6 +92,11 @@ class SelfWatch:
         self._seen = False
         self._version = ""
 
+    @property
+    def watching(self) -> bool:
+        """Whether the object has been read, so that from here on no version of it is missed."""
+        return self._seen
+
     async def run(self) -> None:
         """Watch for ever. Errors are waited out, and never loosen anything."""
         attempt = 0

@@ -142,7 +142,7 @@ class Reason(StrEnum):
     NOT_RECONCILED = "NotReconciled", "The bot does not answer, or its own picture is not settled."
     PROMOTION_NOT_MET = "PromotionNotMet", "The simulation has not shown yet what spec.promotion asks for."
     BACKUP_MISSING = "BackupMissing", "The database has a BackupSchedule, but no fresh and verified backup."
-    RESUME_REFUSED = "ResumeRefused", "spec.resume does not name the stop that is latched; see status.emergencyStop.id."
+    RESUME_REFUSED = "ResumeRefused", "spec.resume does not end the stop that is latched; the message says why."
     RECONCILE_REQUIRED = (
         "ReconcileRequired",
         "The database was restored from a backup; the bot waits until orders and positions agree with the exchange.",

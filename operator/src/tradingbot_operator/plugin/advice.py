@@ -84,8 +84,20 @@ def _stop_steps(picture: Picture) -> list[str]:
             f"Positions are still open ({picture.positions}), with their protective stops. To close them:\n"
             f"  {command('stop', picture, '--close-positions')}"
         )
-    if picture.condition("Suspended").reason == Reason.RESUME_REFUSED.value:
-        steps.append(f"spec.resume names {picture.resume_id or 'no stop'}; the stop that is latched is {stop.id}.")
+    suspended = picture.condition("Suspended")
+    if suspended.reason == Reason.RESUME_REFUSED.value:
+        steps.append(suspended.message)
+    if stop.standing:
+        steps.append(
+            "The whole namespace is stopped; nothing in it is resumed before its annotation is taken off:\n"
+            f"  kubectl annotate namespace {picture.namespace} tradingbots.dev/emergency-stop-"
+        )
+    if stop.kill_job and stop.outcome not in (CLOSED if stop.close_positions else CANCELLED):
+        steps.append(
+            "The kill Job works at the exchange for the bot. Its log; and, once it has ended, another attempt:\n"
+            f"  kubectl logs -n {picture.namespace} job/{stop.kill_job}\n"
+            f"  kubectl delete job -n {picture.namespace} {stop.kill_job}"
+        )
     steps.append(
         "When the cause is gone, a person with the verb resume ends the stop; nothing else does:\n"
         f"  {command('resume', picture, '--reason', '…')}"

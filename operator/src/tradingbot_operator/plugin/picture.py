@@ -44,6 +44,12 @@ class StopPicture:
     outcome: str
     outcome_message: str
     orders_cancelled: int | None
+    kill_job: str = ""
+    """The Job that stands in for a bot that does not answer."""
+    kill_reason: str = ""
+    kill_finished: bool = False
+    standing: bool = False
+    """Whether the namespace still asks for the stop."""
     parts: tuple[tuple[str, str, str], ...] = ()
     """What, state and reason of each order that was not simply cancelled, and of each position."""
 
@@ -169,7 +175,7 @@ def _stop(found: Any) -> StopPicture | None:
     stop = _dict(found)
     if not stop.get("id"):
         return None
-    outcome = _dict(stop.get("outcome"))
+    outcome, kill = _dict(stop.get("outcome")), _dict(stop.get("kill"))
     return StopPicture(
         id=plain(stop["id"]),
         since=plain(stop.get("since") or ""),
@@ -179,6 +185,10 @@ def _stop(found: Any) -> StopPicture | None:
         outcome=plain(outcome.get("state") or ""),
         outcome_message=plain(outcome.get("message") or ""),
         orders_cancelled=_count(outcome.get("ordersCancelled")),
+        kill_job=plain(kill.get("job") or ""),
+        kill_reason=plain(kill.get("reason") or ""),
+        kill_finished=kill.get("finished") is True,
+        standing=stop.get("standing") is True,
         parts=_parts(outcome),
     )
 

@@ -108,10 +108,20 @@ def _stop(stop: StopPicture, now: datetime, *, colour: bool) -> str:
         ["From", joined([stop.source, stop.reason]) or MISSING],
         ["Positions", "to be closed" if stop.close_positions else "kept, with their protective stops"],
         ["Outcome", joined([outcome, cancelled, stop.outcome_message])],
+        *_kill(stop),
         *([what, joined([state, reason])] for what, state, reason in stop.parts),
     ]
     title = paint(f"Emergency stop {stop.id} is latched", "red", on=colour)
     return title + "\n" + columns(rows, indent="  ")
+
+
+def _kill(stop: StopPicture) -> list[list[str]]:
+    rows = []
+    if stop.kill_job:
+        rows.append(["Kill Job", joined([stop.kill_job, "ended" if stop.kill_finished else "runs", stop.kill_reason])])
+    if stop.standing:
+        rows.append(["Namespace", "has the annotation tradingbots.dev/emergency-stop: nothing in it can be resumed"])
+    return rows
 
 
 def _approval(picture: Picture, now: datetime, *, colour: bool) -> str:

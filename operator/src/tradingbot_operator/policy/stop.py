@@ -96,6 +96,20 @@ def current(
     return stop.model_copy(update={"standing": standing is not None}) if stop is not None else None
 
 
+def refused(stop: EmergencyStopStatus | None, resume: Resume | None, last: LastStop | None, *, asked: bool) -> str:
+    """Say why a resume does not end the stop that holds; nothing when there is none, or when it may.
+
+    The resume of an earlier stop stays in the spec and is no mistake of anybody's.
+    """
+    if stop is None or resume is None or (last is not None and last.id == resume.stop_id != stop.id):
+        return ""
+    if resume.stop_id != stop.id:
+        return f"spec.resume names {resume.stop_id}, and the stop that holds is {stop.id}: nothing is resumed."
+    if stop.standing:
+        return "The namespace still asks for the stop: take the annotation tradingbots.dev/emergency-stop off it first."
+    return "spec.emergencyStop.active is still true: set it to false to resume." if asked else ""
+
+
 def _says_lifted(stop: EmergencyStopStatus, report: Mapping[str, Any] | None) -> bool:
     said = report or {}
     last = said.get("last_stop")

@@ -29,7 +29,7 @@ from tradingbot_operator.kube.errors import (
 )
 from tradingbot_operator.policy.deletion import has_finalizer, is_overdue, may_go, what_is_left
 from tradingbot_operator.policy.kill import is_held_down, is_verified, next_look
-from tradingbot_operator.policy.stop import last_stop, read_report
+from tradingbot_operator.policy.stop import last_stop, read_report, refused
 from tradingbot_operator.reconcile.children import Blocked, Children, ensure_all, retryable
 from tradingbot_operator.reconcile.deletion import Finalizers
 from tradingbot_operator.reconcile.latching import Latching
@@ -287,6 +287,12 @@ class TradingBotReconciler:
             generation=scope.obj["metadata"].get("generation", 0),
             recorded=scope.recorded,
             stop=stop,
+            resume_refused=refused(
+                stop,
+                bot.spec.resume if bot else None,
+                scope.recorded.last_stop,
+                asked=requested_stop(scope.obj) is not None,
+            ),
             last_stop=last_stop(scope.recorded.last_stop, observed.report.body),
         )
         if scope.obj["metadata"].get("deletionTimestamp"):

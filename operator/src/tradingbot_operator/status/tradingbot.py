@@ -36,6 +36,8 @@ class Subject:
     recorded: TradingBotStatus
     trading: TradingState = TradingState.ACTIVE
     stop: EmergencyStopStatus | None = None
+    resume_refused: str = ""
+    """Why spec.resume ends nothing, where somebody seems to believe that it does."""
     last_stop: LastStop | None = None
     """The stop that was resumed last, as the bot says."""
     mode: Mode | None = None
@@ -228,6 +230,8 @@ def _degraded(subject: Subject, observed: Observed, obstacle: Obstacle | None, p
 
 
 def _suspended(subject: Subject, observed: Observed, state: BotState | None) -> Verdict:
+    if subject.stop is not None and subject.resume_refused:
+        return yes(Reason.RESUME_REFUSED, f"{subject.resume_refused} {_stop_message(subject.stop)}")
     if subject.stop is not None:
         return yes(Reason.EMERGENCY_STOPPED, _stop_message(subject.stop))
     if state is BotState.HALTED or state is BotState.KILLED:

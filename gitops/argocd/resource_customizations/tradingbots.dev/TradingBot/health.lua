@@ -8,10 +8,6 @@ local function answer(status, message)
   return health
 end
 
-if obj.metadata.deletionTimestamp ~= nil then
-  return answer("Progressing", "The bot is being deleted.")
-end
-
 local status = obj.status or {}
 local conditions = {}
 for _, condition in ipairs(status.conditions or {}) do
@@ -26,6 +22,14 @@ local function words(kind)
   return conditions[kind].reason .. ": " .. (conditions[kind].message or "")
 end
 
+-- A deletion may wait for the exchange; when it is stuck, the condition says how to force it.
+if obj.metadata.deletionTimestamp ~= nil then
+  if holds("Degraded") and conditions.Degraded.reason == "DeletionBlocked" then
+    return answer("Degraded", words("Degraded"))
+  end
+  return answer("Progressing", "The bot is being deleted.")
+end
+
 -- A latched stop stays whatever the spec has become since, so it comes before the check of the generation.
 local stop = status.emergencyStop
 if stop ~= nil then
@@ -36,6 +40,12 @@ if stop ~= nil then
   local text = "Emergency stop " .. stop.id .. " is latched, outcome " .. outcome .. "."
   if outcome == "RESIDUAL" or outcome == "UNKNOWN" then
     return answer("Degraded", text .. " Look at the exchange yourself. " .. (stop.outcome.message or ""))
+  end
+  if stop.kill ~= nil then
+    text = text .. " The bot did not answer, so the Job " .. stop.kill.job .. " stopped it."
+  end
+  if stop.standing then
+    text = text .. " The whole namespace is stopped by its annotation."
   end
   if holds("Degraded") then
     return answer("Degraded", text .. " " .. words("Degraded"))
