@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -11,11 +12,11 @@ from tests.component.bot.crash.exchange import BTC, Exchange, Placed
 from tests.component.bot.crash.world import Database, Points, Process
 from tests.unit.bot.harness import buy
 
-from tradingbot.domain import events
 from tradingbot.domain.events import Fill, Liquidity
 from tradingbot.domain.orders import Intent, OrderType, Role, Side
 from tradingbot.domain.states import State
 from tradingbot.ports import venue as answers
+from tradingbot.runtime.commands import Commands
 
 if TYPE_CHECKING:
     from tradingbot.risk.latch import Restriction
@@ -113,15 +114,19 @@ async def test_what_stays_away_is_latched_under_a_name_and_a_resume_books_it_as_
     latched = [entry for entry in life.restrictions if entry.latched]
     assert [entry.source for entry in latched] == ["balances"]
     assert life.ledger("USD") == 10_000, "nobody has said yet what it was"
-    assert [row.source for batch in life.database.batches for row in batch.latches] == ["balances"]
-    life.process.runner.agreement.accept = True
-    await life.process.runner.reconcile()
-    life.process.runner.step(events.Resumed(life.process.runner.now(), "balances"))
-    await life.go_on(6)
+    assert [row.id for row in life.database.rows] == ["balances-1"]
+    commands = Commands(life.process.control, live=True, alone=True)
+    resuming = asyncio.create_task(commands.resume("balances-1", "I took it out"))
+    for _ in range(10):
+        await asyncio.sleep(0)
+    await life.go_on(2)
+    await resuming
     assert life.state is State.ACTIVE
     assert life.ledger("USD") == 9_700
     assert life.process.engine.equity == 9_700
-    assert len(life.database.batches[-1].latches) == 0
+    await life.restart()
+    await life.go_on(30)
+    assert life.state is State.ACTIVE
 
 
 async def test_a_trade_of_somebody_else_halts_and_is_named(life: Life) -> None:

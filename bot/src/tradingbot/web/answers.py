@@ -10,6 +10,7 @@ import msgspec
 from aiohttp import web
 
 from tradingbot import __version__
+from tradingbot.config.model import Mode
 from tradingbot.domain.denial import MEANING, DenialCode
 from tradingbot.domain.money import plain
 from tradingbot.domain.orders import Role
@@ -115,6 +116,7 @@ def status(settings: Settings, control: Control, health: Health) -> dict[str, An
 
 def health_of(settings: Settings, control: Control, health: Health) -> dict[str, Any]:
     """Answer /health, with the keys that the requirements name."""
+    away = any(entry.source == "exchange" for entry in control.board.restrictions())
     picture = control.picture
     return {
         "status": "healthy" if health.ready and health.live else "unhealthy",
@@ -123,8 +125,8 @@ def health_of(settings: Settings, control: Control, health: Health) -> dict[str,
         "version": __version__,
         "uptime": round(health.uptime, 1),
         "database_connected": health.database,
-        "exchange_connected": health.role == "trading",
-        "simulation_running": health.role == "trading" and health.settled,
+        "exchange_connected": health.role == "trading" and not away,
+        "simulation_running": health.role == "trading" and health.settled and settings.mode is Mode.SIMULATION,
         "trading_mode": settings.mode.value,
         "trading_state": control.board.state.name,
         "role": health.role,

@@ -18,7 +18,7 @@ from tradingbot.domain.market import MINUTE, SECOND, Candle
 from tradingbot.domain.orders import OrderState, Role, Side
 from tradingbot.observe import health
 from tradingbot.observe.metrics import Metrics
-from tradingbot.ports.store import Batch, FencedError, LatchRow, Loaded, StoreError
+from tradingbot.ports.store import Batch, Clearing, FencedError, LatchRow, Loaded, StoreError
 from tradingbot.risk.limits import Limits
 from tradingbot.runtime.control import Control
 from tradingbot.runtime.runner import Runner
@@ -79,6 +79,8 @@ class Database:
             assert trade.trade_id not in self.trades, "a trade is booked once"
             self.trades.add(trade.trade_id)
         self.orders.update({client_id: order.state for client_id, order in batch.orders.items()})
+        for row in batch.latches:
+            self.rows.append(msgspec.structs.replace(row, number=len(self.rows) + 1))
 
     def load(self) -> Loaded | None:
         if not self.batches:
@@ -104,6 +106,17 @@ class Store:
     async def latches(self, known: Sequence[int] = ()) -> list[LatchRow]:
         del known
         return list(self.database.rows)
+
+    async def clear_latch(self, clearing: Clearing, epoch: int, after: LatchRow | None = None) -> LatchRow | None:
+        assert epoch == self.database.epoch
+        assert after is None
+        for number, row in enumerate(self.database.rows):
+            if row.id == clearing.latch_id and row.cleared_at is None:
+                self.database.rows[number] = msgspec.structs.replace(
+                    row, cleared_at=BEGIN, cleared_by=clearing.by, cleared_reason=clearing.reason
+                )
+                return self.database.rows[number]
+        return None
 
     async def write_latch(self, row: LatchRow) -> LatchRow | None:
         self.hit("before the latch")
@@ -223,6 +236,8 @@ class Process:
             price = int(self.exchange.price / BTC.tick)
             ts = self.exchange.ts
             await self.runner.on_market(Candle(ts, BTC.symbol, ts - SECOND, price, price, price, price, 0))
+        if self.control.resume.waiting:
+            await self.control.resume.settle(self.runner)
         await self.runner.beat()
         await self.runner.flush(force=tick % 5 == 0)
         tasks = list(self.control._tasks)
