@@ -110,6 +110,21 @@ def test_a_killed_bot_of_a_stopped_namespace_says_who_stands_in_for_it_and_what_
         assert part in out
 
 
+def test_a_gate_that_is_not_open_is_what_to_do_next() -> None:
+    gates = [{"name": "Limits", "state": "Closed", "message": "Set spec.risk.maxOrderValue."}]
+    steps = next_steps(take(bot(mode="live", status={"gates": gates})), NOW)
+    assert steps == ["Before live trading, Limits: Set spec.risk.maxOrderValue."]
+
+
+def test_tighter_limits_than_approved_are_approved() -> None:
+    approval = {"digest": DIGEST, "approvedBy": "bob", "expiresAt": "2026-11-22T09:00:00Z"}
+    for state, problem in (("Valid", ""), ("WrongDigest", "changed after the approval")):
+        status = {"approval": {"requiredDigest": "sha256:" + 64 * "e", "state": state}}
+        found = take(bot(mode="live", requestedBy="alice", approval=approval, status=status)).approval.problem(NOW)
+        assert problem in found
+        assert bool(found) is bool(problem)
+
+
 def test_one_bot_in_detail() -> None:
     result = Person(FakeApi.of(bot(status=latched("RESIDUAL"))))("status", "btc")
     for shown in (

@@ -46,7 +46,9 @@ def command(verb: str, picture: Picture, *arguments: str) -> str:
 def next_steps(picture: Picture, now: datetime) -> list[str]:
     """Return what a person could do, the most pressing first; nothing when nothing is to be done."""
     steps = _stop_steps(picture)
-    if not steps and picture.asked_mode == "live" and picture.mode != "live":
+    if not steps and picture.asked_mode == "live" and picture.condition("LiveReady").status != "True":
+        waiting = [gate for gate in picture.gates if gate.state != "Open" and gate.name != "Approval"]
+        steps += [f"Before live trading, {gate.name}: {gate.message}" for gate in waiting]
         steps += _approval_steps(picture, now)
     seen: set[str] = set()
     for condition in picture.conditions:

