@@ -102,6 +102,30 @@ async def test_the_stop_button_asks_for_the_key_and_closes_positions_if_told(
     assert bot.end() == 0
 
 
+async def test_a_position_is_closed_from_its_row(database: str, bots: Callable[..., BotProcess], page: Page) -> None:
+    quiet = {"name": "breakout", "parameters": {"entry_lookback": 200}}
+    slow = {"feed": {"type": "Recorded", "speed": 60, "loop": True}}
+    bot = bots("pod", database, environment={"API_KEY": "key"}, strategy=quiet, simulation=slow).start()
+    await bot.trading()
+    await page.open(f"http://127.0.0.1:{bot.port}/dashboard")
+    price = float(await page.until("Number(document.querySelector('#price').innerText.replaceAll(',', ''))"))
+    body = {
+        "asset_pair": "BTC/USD",
+        "action": "buy",
+        "stop_loss": round(price * 0.9),
+        "take_profit": round(price * 1.5),
+    }
+    assert (await bot.ask("POST", "/api/v1/bot/manual-trade", body, **KEY))[0] == 202
+    await page.until("document.querySelector('#positions button') !== null")
+    # The row is drawn anew twice a second, so the click is the page's own.
+    await page.run("document.querySelector('#positions button').click()")
+    await page.type("#key", "key")
+    await page.click("#really")
+    await page.until("document.querySelector('#positions').innerText === 'Nothing is held.'")
+    await page.until("document.querySelector('#decisions').innerText.toLowerCase().includes('exit sell')")
+    assert bot.end() == 0
+
+
 async def test_pause_and_start(database: str, bots: Callable[..., BotProcess], page: Page) -> None:
     bot = await opened(page, bots, database)
     for button, state in (("Pause", "PAUSED"), ("Start", "ACTIVE")):
@@ -150,7 +174,8 @@ async def test_it_fits_a_phone(database: str, bots: Callable[..., BotProcess], p
     await asyncio.sleep(0.2)
     assert await page.run("document.documentElement.scrollWidth") <= PHONE[0]
     wide = (
-        "[...document.querySelectorAll('button, .tile, .badge, h1')].filter(e => e.getBoundingClientRect().width && "
+        "[...document.querySelectorAll('button, .tile, .badge, h1')]"
+        ".filter(e => !e.closest('.scroll') && e.getBoundingClientRect().width && "
         "(e.getBoundingClientRect().right > innerWidth || e.getBoundingClientRect().left < 0)).map(e => e.id)"
     )
     assert await page.run(wide) == []

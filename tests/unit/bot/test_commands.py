@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.unit.bot.harness import CAPITAL, Bot, Scripted, buy, candle, config, flat
 
@@ -16,6 +16,7 @@ from tradingbot.core.snapshot import encode
 from tradingbot.domain import effects as fx
 from tradingbot.domain import events
 from tradingbot.domain.errors import BrokenInvariantError
+from tradingbot.domain.orders import Role
 from tradingbot.domain.states import State
 from tradingbot.risk.limits import CHANGEABLE, Limits, OnBreach, changed, loosened, tightest
 
@@ -227,6 +228,105 @@ def test_no_new_account_while_something_is_open() -> None:
     robot = bot({1: buy(990, 1040)}).show(flat(0, 1000.0), flat(1, 1000.0))
     with pytest.raises(BrokenInvariantError):
         robot.step(events.ResetAccount(0, CAPITAL, "now"))
+
+
+# -- whatever people do ------------------------------------------------------------------------------------------------
+
+PRICES = st.integers(-80, 80)
+ACTIONS = st.one_of(
+    st.tuples(st.just("candle"), PRICES, st.sampled_from([3.0, 40.0, 10_000.0])),
+    st.tuples(st.just("buy"), st.integers(1, 60), st.sampled_from([None, "0.001", "0.5", "5", "0.00001", "1e9"])),
+    st.tuples(st.just("close"), st.just(0), st.none()),
+    st.tuples(st.just("hold"), st.sampled_from(list(State)), st.none()),
+    st.tuples(st.just("limit"), st.sampled_from(["0.001", "0.01", "0.2", None]), st.none()),
+    st.tuples(st.just("stop"), st.booleans(), st.none()),
+    st.tuples(st.just("reset"), st.just(0), st.none()),
+    st.tuples(st.just("restart"), st.just(0), st.none()),
+)
+
+
+class People:
+    """Does to a bot what people do, in any order, and looks at what must hold after each step."""
+
+    def __init__(self) -> None:
+        self.robot = bot().show(flat(0, 1000.0))
+        self.minute, self.price = 1, 1000.0
+
+    def act(self, action: tuple[str, Any, Any]) -> None:
+        kind, value, more = action
+        robot, entries = self.robot, self._entries()
+        state = robot.engine.board.state
+        getattr(self, kind)(value, more)
+        if not state.entries_allowed and kind not in ("hold", "restart"):
+            assert self._entries() <= entries, "an entry was made in a state that blocks it"
+        self.look()
+
+    def _entries(self) -> set[str]:
+        found = self.robot.of(fx.Submit)
+        return {one.approved.item.client_id for one in found if one.approved.item.role is Role.ENTRY}
+
+    def candle(self, change: int, volume: float) -> None:
+        opened, self.price = self.price, max(100.0, self.price + change / 2)
+        high, low = max(opened, self.price) + 5, min(opened, self.price) - 5
+        self.robot.show(candle(self.minute, (opened, high, low, self.price), volume))
+        self.minute += 1
+
+    def buy(self, distance: int, size: str | None) -> None:
+        last = Decimal(str(self.price))
+        stop, target = last - distance, last + 4 * distance + 20
+        self.robot.step(trade(stop_loss=stop, take_profit=target, quantity=size and Decimal(size)))
+
+    def close(self, *_: Any) -> None:
+        self.robot.step(events.ClosePosition(0, "BTC/USD", "enough"))
+
+    def hold(self, state: State, _: Any) -> None:
+        self.robot.step(events.Hold(0, "people", state, "because"))
+
+    def limit(self, value: str | None, _: Any) -> None:
+        self.robot.step(events.ChangeLimits(0, (("max_position_size", value),), "because"))
+
+    def stop(self, close_positions: bool, _: Any) -> None:
+        self.robot.step(events.EmergencyStop(0, "s-1", "api", "because", close_positions))
+        self.robot.step(events.Resumed(0, "emergency_stop"))
+
+    def reset(self, *_: Any) -> None:
+        engine = self.robot.engine
+        if engine.board.state.entries_allowed or engine.state.book.open_positions() or engine.desk.live():
+            return
+        self.robot.step(events.ResetAccount(0, CAPITAL, "again"))
+        self.robot.venue.restart({"USD": CAPITAL})
+        assert engine.equity == CAPITAL
+
+    def restart(self, *_: Any) -> None:
+        before = self.robot.engine
+        limits = dict(before.state.limits)
+        self.robot = bot(saved=self.robot.save())
+        assert self.robot.engine.equity == before.equity
+        assert self.robot.engine.state.limits == limits
+        assert loosened(self.robot.engine.base_limits, self.robot.engine.config.limits) == []
+
+    def look(self) -> None:
+        state, venue = self.robot.engine.state, self.robot.venue.state
+        for asset in ("USD", "BTC"):
+            assert sum((held.get(asset, Decimal(0)) for held in state.book.balances.values()), Decimal(0)) == 0
+            assert state.book.cash(asset) == venue.balances.get(asset, Decimal(0))
+        position = state.book.position("BTC/USD")
+        live = self.robot.engine.desk.live()
+        assert {order.intent.client_id for order in live} == set(venue.orders)
+        if position is not None:
+            assert any(order.intent.role in (Role.STOP, Role.EXIT, Role.FLATTEN) for order in live)
+        assert sum(order.intent.role is Role.ENTRY for order in live) <= 1
+        assert [made.seq for made in self.robot.decisions] == sorted({made.seq for made in self.robot.decisions})
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(ACTIONS, min_size=5, max_size=60))
+def test_whatever_people_do_the_books_agree_and_nothing_is_open_without_a_stop(
+    actions: list[tuple[str, Any, Any]],
+) -> None:
+    people = People()
+    for action in actions:
+        people.act(action)
 
 
 # -- what was made -----------------------------------------------------------------------------------------------------

@@ -190,9 +190,10 @@ class Commands:
         return await self._decided(events.Confirmation(self.runner.now(), client_id, confirmed, by))
 
     async def _decided(self, event: events.ManualTrade | events.ClosePosition | events.Confirmation) -> Done:
-        effects, done = self.runner.ask(event)
+        runner = self.runner
+        effects, done = runner.ask(event)
         decision = next((effect.decision for effect in effects if isinstance(effect, Decide)), None)
-        return Done(decision, await self._committed(done))
+        return Done(decision, await self._committed(done, runner))
 
     def preview(self, symbol: str) -> list[Decision]:
         """Say what would be decided if a candle closed now at the last price."""
@@ -224,7 +225,7 @@ class Commands:
         event = events.ChangeLimits(engine.state.now, tuple(sorted(changes.items())), reason)
         _, done = runner.ask(event)
         _log.warning("limits changed", changes=dict(changes), looser=looser, reason=reason)
-        return engine.config.limits, await self._committed(done)
+        return engine.config.limits, await self._committed(done, runner)
 
     async def reset(self, reason: str) -> bool:
         """Start the simulated account anew; return whether that is durable. Rows of the past stay."""
@@ -240,10 +241,16 @@ class Commands:
             raise RefusedError("PositionsOpen", text)
         if engine.desk.live():
             raise RefusedError("OrdersOpen", "orders are still being cancelled: ask again in a moment")
-        return await self._committed(runner.restart(engine.config.capital, reason))
+        return await self._committed(runner.restart(engine.config.capital, reason), runner)
 
-    async def _committed(self, done: asyncio.Future[None]) -> bool:
+    async def _committed(self, done: asyncio.Future[None], runner: Runner) -> bool:
+        """Wait a bounded time until it is recorded. What a process did not record before it was fenced is not done."""
         await asyncio.wait({done}, timeout=WAIT_SECONDS)
+        if not done.done() and self.control.runner is not runner:
+            text = (
+                "this process lost the right to trade before it was recorded: nothing is done, ask the one that trades"
+            )
+            raise RefusedError("NotTrading", text)
         return done.done()
 
 

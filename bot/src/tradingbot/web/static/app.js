@@ -131,6 +131,22 @@ function account(now, all) {
   chart.draw();
 }
 
+function close(position) {
+  const button = document.createElement("button");
+  button.type = "button";
+  button.className = "small";
+  button.textContent = "Close";
+  button.addEventListener("click", () =>
+    ask({
+      title: `Close ${position.direction} ${quantity(position.quantity)} ${position.symbol}`,
+      text: "At market, now. Its stop and its target are taken back.",
+      button: "Close position",
+      path: `/api/v1/bot/positions/${encodeURIComponent(position.id)}/close`,
+    }),
+  );
+  return button;
+}
+
 function positions(list) {
   put("npositions", list.length ? String(list.length) : "");
   const rows = list.map((p) => [
@@ -142,8 +158,9 @@ function positions(list) {
     cell(signed(p.unrealized), "", tone(p.unrealized)),
     amount(p.stop_loss),
     amount(p.take_profit),
+    cell(close(p)),
   ]);
-  const columns = [["Symbol", "symbol"], ["Side"], ["Quantity", "num"], ["Entry", "num"], ["Value", "num"], ["P&L", "num"], ["Stop", "num"], ["Target", "num"]];
+  const columns = [["Symbol", "symbol"], ["Side"], ["Quantity", "num"], ["Entry", "num"], ["Value", "num"], ["P&L", "num"], ["Stop", "num"], ["Target", "num"], ["", "num"]];
   fill($("positions"), columns, rows, "Nothing is held.");
 }
 
