@@ -15,6 +15,7 @@ BENCHMARKS = {
     "peer_speed": "our engine and simulated exchange against nautilus_trader, freqtrade and backtrader",
     "bot_core": "the checks before an order, from a tick to a durable order, memory of an idle bot, --help",
     "stop": "from a patch to the closed gate, against a bare watch; stops against GitOps tools that take them back",
+    "stop_orders": "fifty orders cancelled and verified at 50 ms, and tradingbot kill to its first cancel",
     "demo_cached": "make demo on a machine where everything is cached, to the first trade",
 }
 
