@@ -28,6 +28,8 @@ from tradingbot.strategy.params import Params
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
+    from tradingbot.domain.notes import Note
+
 BEGIN = datetime(1970, 1, 1, tzinfo=UTC)
 METRICS = Metrics("crash", "Spot", "memory")
 
@@ -118,7 +120,8 @@ class Store:
                 return self.database.rows[number]
         return None
 
-    async def write_latch(self, row: LatchRow) -> LatchRow | None:
+    async def write_latch(self, row: LatchRow, note: Note | None = None) -> LatchRow | None:
+        del note
         self.hit("before the latch")
         rows = self.database.rows
         if not rows:
