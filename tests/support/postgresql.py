@@ -31,7 +31,9 @@ class MissingError(RuntimeError):
 
 
 def binaries() -> Path:
-    """Return the folder with initdb and postgres, of the newest version that is installed."""
+    """Return the folder with initdb and postgres: `POSTGRESQL_BIN`, else that of the newest installed version."""
+    if os.environ.get("POSTGRESQL_BIN"):
+        return Path(os.environ["POSTGRESQL_BIN"])
     folders = list(Path("/usr/lib/postgresql").glob("*/bin"))
     folders.sort(key=lambda path: [int(number) for number in re.findall(r"\d+", path.parent.name)], reverse=True)
     with contextlib.suppress(OSError, subprocess.CalledProcessError):
@@ -130,6 +132,10 @@ class Server:
             "max_connections": "60",
             "logging_collector": "off",
         }
+        if list(
+            (self._bin.parents[3] / "share").glob(f"postgresql/{self._bin.parent.name}/extension/timescaledb.control")
+        ):
+            settings |= {"shared_preload_libraries": "timescaledb", "timescaledb.telemetry_level": "off"}
         arguments = [item for name, value in settings.items() for item in ("-c", f"{name}={value}")]
         self._process = subprocess.Popen(
             [str(self._bin / "postgres"), "-D", str(self.data), *arguments],

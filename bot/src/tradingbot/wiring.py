@@ -28,6 +28,7 @@ from tradingbot.runtime.approval import Approval
 from tradingbot.runtime.clock import WallClock
 from tradingbot.runtime.control import Control
 from tradingbot.runtime.flagwatch import FlagWatch
+from tradingbot.runtime.janitor import Janitor
 from tradingbot.runtime.reload import STATES, Reload
 from tradingbot.runtime.selfwatch import SelfWatch, in_pod
 from tradingbot.runtime.session import Parts, Session
@@ -241,6 +242,9 @@ class Application:
         _log.info("listening", port=port, strategy=self.settings.strategy.name, symbols=self.settings.strategy.symbols)
         self.supervisor.start("session", self.session.run())
         self.supervisor.start("watchdog", Watchdog(self.control).run())
+        keep = self.settings.database
+        days = {"decisions": keep.keep_decisions_days, "equity": keep.keep_equity_days}
+        self.supervisor.start("janitor", Janitor(self.control, days).run())
         if self.control.trail is not None:
             self.supervisor.start("trail", self.control.trail.run())
         if self.settings.mode is Mode.SIMULATION:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 import asyncpg
@@ -8,6 +9,8 @@ import pytest
 from tests.component.bot.store_contract import StoreContract, World, batch, traded
 
 from tradingbot.domain.errors import ConfigurationError
+from tradingbot.domain.fills import EquityPoint
+from tradingbot.domain.market import DAY
 from tradingbot.ports.store import FencedError, SchemaError, UnavailableError
 from tradingbot.store import migrate
 from tradingbot.store.postgres import PostgresStore
@@ -124,3 +127,46 @@ async def test_no_answer_is_unavailable_and_says_no_password(database: str) -> N
         await store(database.rsplit("/", 1)[0] + "/missing").ping()
     with pytest.raises(ConfigurationError):
         await store("postgres//x").ping()
+
+
+async def test_a_schema_of_the_other_mode_is_refused_with_rows_or_without(database: str) -> None:
+    sim = store(database)
+    lease = await sim.acquire("a")
+    assert lease is not None
+    await sim.commit(batch(1, traded()), lease.epoch)
+    await sim.close()
+    connection = await asyncpg.connect(database)
+    for before, after in (("live", "other"), ("simulation", "live"), ("other", "simulation")):
+        await connection.execute(f"ALTER SCHEMA {before} RENAME TO {after}")
+    for mode in ("live", "simulation"):
+        with pytest.raises(SchemaError, match=f"the schema {mode} holds the ledger of another mode"):
+            await store(database, schema=mode).acquire("a")
+    assert await connection.fetchval("SELECT count(*) FROM live.trades") == 1
+    await connection.close()
+
+
+async def test_hypertables_where_timescaledb_is_there_and_plain_tables_where_it_is_not(database: str) -> None:
+    """Looks for `timescaledb` in pg_available_extensions of the test's server; either way the same statements work."""
+    connection = await asyncpg.connect(database)
+    there = await connection.fetchval("SELECT count(*) FROM pg_available_extensions WHERE name = 'timescaledb'")
+    if there:
+        await connection.execute("CREATE EXTENSION IF NOT EXISTS timescaledb")
+    one = store(database)
+    lease = await one.acquire("a")
+    assert lease is not None
+    points = [EquityPoint(n * 40 * DAY, *(Decimal(1),) * 5) for n in range(3)]
+    await one.commit(batch(1, traded(), equity=points), lease.epoch)
+    await one.commit(batch(2, equity=points), lease.epoch)
+    assert len(await one.rows("equity", 10)) == 3
+    assert len(await one.rows("decisions", 10)) == 1
+    tables: set[str] = set()
+    if there:
+        query = "SELECT hypertable_schema, hypertable_name FROM timescaledb_information.hypertables"
+        tables = {f"{row[0]}.{row[1]}" for row in await connection.fetch(query)}
+    names = {f"{schema}.{table}" for schema in ("simulation", "live") for table in ("decisions", "equity")}
+    assert tables == (names if there else set())
+    assert await one.prune("equity", -1.0, 2) == 2
+    assert len(await one.rows("equity", 10)) == 1
+    assert await one.prune("decisions", -1.0, 10) == 1
+    await one.close()
+    await connection.close()

@@ -213,6 +213,9 @@ class DatabaseSection(_Section):
     """Without a URL: the folder of the SQLite ledgers, one file per mode."""
     pool_size: Annotated[int, Field(ge=1, le=100)] = 5
     max_overflow: Annotated[int, Field(ge=0, le=100)] = 10
+    keep_decisions_days: Annotated[int, Field(ge=1, le=36_500)] = 30
+    keep_equity_days: Annotated[int, Field(ge=1, le=36_500)] = 365
+    """Older decisions and points of the equity curve are deleted; trades, orders and postings never are."""
 
 
 class RedisSection(_Section):

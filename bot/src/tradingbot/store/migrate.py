@@ -106,6 +106,21 @@ async def _one_schema(connection: asyncpg.Connection, schema: str, wanted: list[
     return len(missing)
 
 
+async def same_mode(connection: asyncpg.Connection, schema: str) -> None:
+    """Refuse a schema that was made for the other mode, for example one that was renamed."""
+    made_for = await connection.fetchval(
+        "SELECT pg_get_expr(d.adbin, d.adrelid) FROM pg_attrdef d "
+        "JOIN pg_attribute a ON a.attrelid = d.adrelid AND a.attnum = d.adnum "
+        "WHERE d.adrelid = to_regclass($1) AND a.attname = 'mode'",
+        f'"{schema}".heads',
+    )
+    if made_for is None or f"'{schema}'" not in made_for:
+        raise SchemaError(
+            f"the schema {schema} holds the ledger of another mode ({made_for}): simulation and live share nothing; "
+            "give it back its name, or use another database"
+        )
+
+
 def pending(there: Mapping[int, str], wanted: Sequence[Migration], schema: str) -> list[Migration]:
     """Return what is still to be applied, given number and sha256 of what was; refuse what does not fit."""
     newest = max(there, default=0)

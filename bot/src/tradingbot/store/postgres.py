@@ -27,7 +27,7 @@ from tradingbot.ports.store import (
 )
 from tradingbot.store import codec, statements
 from tradingbot.store.columns import LEASE_SECONDS, page
-from tradingbot.store.migrate import migrate
+from tradingbot.store.migrate import migrate, same_mode
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
@@ -93,6 +93,7 @@ class PostgresStore:
                 async with pool.acquire(timeout=CONNECT_SECONDS) as connection:
                     await connection.execute("SET lock_timeout = '60s'; SET statement_timeout = '300s'")
                     await migrate(connection)  # type: ignore[arg-type]
+                    await same_mode(connection, self.schema)  # type: ignore[arg-type]
                     await connection.execute("RESET lock_timeout; RESET statement_timeout")
             except _GONE as error:
                 await _terminate(pool)

@@ -43,7 +43,12 @@ def config_values(bot: TradingBot, mode: Mode, approval: LiveStatus | None = Non
             },
             "risk": _risk(spec),
             "simulation": _simulation(spec),
-            "database": {"pool_size": spec.database.pool_size, "max_overflow": spec.database.max_overflow},
+            "database": {
+                "pool_size": spec.database.pool_size,
+                "max_overflow": spec.database.max_overflow,
+                "keep_decisions_days": spec.database.keep_decisions_days,
+                "keep_equity_days": spec.database.keep_equity_days,
+            },
         }
         | _notifications(spec)
     )

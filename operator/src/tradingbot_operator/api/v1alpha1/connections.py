@@ -70,6 +70,10 @@ class Database(ApiModel):
     """Connections that are kept open."""
     max_overflow: Annotated[int, Field(ge=0, le=100)] = 10
     """Further connections that may be opened when all are in use."""
+    keep_decisions_days: Annotated[int, Field(ge=1, le=36_500)] = 30
+    """Days after which a decision is deleted. Orders, trades and the ledger are never deleted."""
+    keep_equity_days: Annotated[int, Field(ge=1, le=36_500)] = 365
+    """Days after which a point of the equity curve is deleted."""
 
 
 class RedisUrlReference(SecretKeyReference):
