@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 CHECKPOINT_SECONDS = 1.0
 """Progress that led to nothing worth a row is committed this often."""
+JUDGED_SECONDS = 5.0
+"""An entry that the gate judged longer ago is not sent to a real venue: price and limits may be others by now."""
 BACKOFF = (0.2, 0.5, 1.0, 2.0)
 ROUNDS = 1000
 """Nothing in the market leads to more rounds of fills and orders than this."""
@@ -282,6 +284,12 @@ class Runner:
             return
         if intent.role is Role.ENTRY and not self.engine.board.state.entries_allowed:
             self.step(self._now(events.Closed, intent.client_id, events.End.EXPIRED, "not sent: entries are blocked"))
+            return
+        age = self.clock.monotonic() - decided
+        if intent.role is Role.ENTRY and self.simulated is None and age > JUDGED_SECONDS:
+            self.step(
+                self._now(events.Closed, intent.client_id, events.End.EXPIRED, f"not sent: judged {age:.0f} s ago")
+            )
             return
         if not self.keeper.valid:
             raise FencedError("the lease was not renewed in time, so nothing is sent")
