@@ -112,6 +112,22 @@ def test_a_stop_that_is_refused_is_tried_again_and_then_the_position_is_closed(c
     assert sent(bot) == [Role.ENTRY, *[Role.STOP] * times, Role.EXIT]
 
 
+@pytest.mark.parametrize("code", ["RATE_BUDGET", "BANNED", "OVERLOADED"])
+def test_a_venue_that_has_no_time_is_asked_again_ever_less_often_and_nothing_is_sold_for_it(code: str) -> None:
+    bot = Bot(lambda: Scripted({1: buy(STOP, TARGET)}), settings=config(targets_rest=False))
+    really = bot.venue.submit
+    bot.venue.submit = refusing(bot, Role.STOP, code)  # type: ignore[method-assign]
+    bot.show(flat(1, 100, 1e5), flat(2, 100, 1e5))
+    begun = bot.engine.state.now
+    for second in range(1, 121):
+        bot.take(bot.engine.tend(begun + second * 1_000_000))
+    assert Role.EXIT not in sent(bot)
+    assert 5 <= sent(bot).count(Role.STOP) <= 9
+    bot.venue.submit = really  # type: ignore[method-assign]
+    bot.take(bot.engine.tend(begun + 200 * 1_000_000))
+    assert roles(bot) == [Role.STOP]
+
+
 def test_an_entry_that_fills_in_parts_is_covered_by_what_is_held_and_no_more() -> None:
     bot = Bot(lambda: Scripted({1: buy(STOP, TARGET)}), settings=config(targets_rest=False))
     bot.show(flat(1, 100))

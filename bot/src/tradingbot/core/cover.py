@@ -28,6 +28,9 @@ PATIENCE = 3
 """A stop-loss that was refused so often in a row is not tried again: the position is closed."""
 TRIGGERED = "WOULD_TRIGGER"
 """The venue's word for a stop whose price is reached already."""
+PASSING = ("RATE_", "BANNED", "OVERLOADED", "CLOCK_", "CLOSED", "NOT_CONNECTED")
+"""Refusals that say nothing about the order: it did not leave, or the venue had no time for it."""
+LONGEST_PAUSE = 60 * SECOND
 
 
 class Cover:
@@ -36,6 +39,7 @@ class Cover:
     def __init__(self, desk: Desk) -> None:
         self.desk = desk
         self._tried: dict[str, int] = {}
+        self._pauses: dict[str, int] = {}
 
     def protect(self, symbol: str) -> None:
         """Let a stop-loss rest for what no stop covers yet."""
@@ -78,11 +82,20 @@ class Cover:
     def refused(self, order: Order) -> None:
         """Decide what follows from a stop-loss that the venue would not take."""
         symbol, desk = order.intent.symbol, self.desk
+        # A venue that has no time is not asked more often for it.
+        self._pauses[symbol] = min(2 * self._pauses.get(symbol, PAUSE), LONGEST_PAUSE)
+        if order.note.startswith(PASSING):
+            return
         count = desk.state.refusals[symbol] = desk.state.refusals.get(symbol, 0) + 1
         hopeless = order.note.startswith(TRIGGERED) or count >= PATIENCE
         if hopeless and desk.board.state.exits_allowed:
             desk.state.refusals.pop(symbol, None)
             desk.close_position(symbol, Role.EXIT, "the stop-loss was refused")
+
+    def taken(self, symbol: str) -> None:
+        """Note that the venue took a stop-loss."""
+        self.desk.state.refusals.pop(symbol, None)
+        self._pauses.pop(symbol, None)
 
     def tend(self) -> None:
         """Press on with what is not done yet. Cheap when nothing is to do; called every second."""
@@ -93,8 +106,9 @@ class Cover:
                     desk.cancel(order, f"makes room: {state.closings[symbol].reason}")
             self.go_on(symbol)
         for position in state.book.open_positions():
-            if state.now - self._tried.get(position.symbol, -PAUSE) >= PAUSE:
-                self.protect(position.symbol)
+            symbol, pause = position.symbol, self._pauses.get(position.symbol, PAUSE)
+            if state.now - self._tried.get(symbol, -pause) >= pause:
+                self.protect(symbol)
 
     def watch(self, symbol: str, price: Decimal) -> None:
         """Take the profit when the price is there."""

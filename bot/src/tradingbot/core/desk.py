@@ -162,8 +162,8 @@ class Desk:
             case Accepted(venue_id=venue_id):
                 order.venue_id = venue_id
                 self._go(order, Heard.ACCEPTED)
-                if order.intent.role is Role.STOP:
-                    self.state.refusals.pop(order.intent.symbol, None)
+                if order.intent.role is Role.STOP and self.cover is not None:
+                    self.cover.taken(order.intent.symbol)
                 if order.intent.role is Role.ENTRY and not self.board.state.entries_allowed:
                     self.cancel(order, "entries are blocked")
             case Refused(code=code, text=text):

@@ -41,6 +41,8 @@ ORDER_SECONDS, DOUBT_SECONDS = 3.0, 1.0
 """Between two questions for one order: while it rests, and while its fate is not known."""
 SILENCES = 2
 """So many reports in a row that do not come block entries."""
+VERIFY_SECONDS = 60.0
+"""So long the fills of an order that was cancelled are asked for."""
 LATCH_AFTER = 60.0
 """Seconds for which a difference may pass by itself, before a person has to look."""
 BALANCES = "balances"
@@ -75,7 +77,7 @@ class Agreement:
         self._since: float | None = None
         self._silences = 0
         self._asked: dict[str, float] = {}
-        self._unverified: dict[str, str] = {}
+        self._unverified: dict[str, tuple[str, float]] = {}
         self._behind: set[str] = set()
         """Orders of which more was executed than is told: no balance can be explained meanwhile."""
 
@@ -145,16 +147,18 @@ class Agreement:
     def verify(self, client_id: str, symbol: str) -> None:
         """Ask for the fills of an order that has just ended: some may have happened on the way."""
         if self.real is not None:
-            self._unverified[client_id] = symbol
+            self._unverified[client_id] = (symbol, self.runner.clock.monotonic())
 
     # -- all orders ------------------------------------------------------------------------------------------------
 
     async def orders(self) -> None:
         """Ask for every order that may have changed, each at its own pace."""
-        for client_id, symbol in list(self._unverified.items()):
+        for client_id, (symbol, since) in list(self._unverified.items()):
             told = await self._told(client_id, symbol)
             if told is not None:
                 self.book(told)
+            if told is not None or self.runner.clock.monotonic() - since > VERIFY_SECONDS:
+                # What is never told shows in the balances.
                 self._unverified.pop(client_id, None)
         for order in self.runner.engine.desk.live():
             if self._due(order):
