@@ -87,9 +87,15 @@ async def test_the_file_pauses_and_starts_and_names_what_needs_a_restart(
 ) -> None:
     bot = bots("pod", database).start()
     await bot.trading()
-    rewrite(bot, trading="Paused")
+    rewrite(bot, trading="Paused", log_level="ERROR")
     status = await bot.until(lambda s: s["state"] == "PAUSED")
     assert status["reasons"][0]["source"] == "spec"
+    rewrite(bot, trading="Reducing", log_level="ERROR")
+    await bot.until(lambda s: s["state"] == "REDUCING")
+    quiet = len(bot.lines())
+    rewrite(bot, trading="Paused", log_level="ERROR")
+    await bot.until(lambda s: s["state"] == "PAUSED")
+    assert len(bot.lines()) == quiet
     rewrite(bot, strategy={"name": "moving-average-cross"})
     await bot.until(lambda s: s["state"] == "ACTIVE")
     found = await configuration(bot)()

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tradingbot.cli.terminal import Terminal
-from tradingbot.config.load import Option, load
+from tradingbot.config.load import Option, load, source
 from tradingbot.domain.errors import ConfigurationError
 from tradingbot.observe import logs
 from tradingbot.observe.logfile import LogFile
@@ -21,6 +21,7 @@ from tradingbot.wiring import EXIT_CONFIGURATION, EXIT_SOFTWARE, application, le
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from tradingbot.config.load import Source
     from tradingbot.config.model import Settings
     from tradingbot.wiring import Application
 
@@ -78,17 +79,21 @@ def run_alone(wanted: Wanted) -> int:
             f"{folder} cannot be used ({error.strerror}): choose another with --data-dir", EXIT_CONFIGURATION
         )
     logs.configure(settings.log_level, settings.mode.value, settings.bot.full_name, log)
-    return asyncio.run(_run(settings, Terminal(settings, ledger(settings), log.path)))
+    again = source(os.environ, wanted.config, wanted.options, _defaults(folder))
+    return asyncio.run(_run(settings, Terminal(settings, ledger(settings), log.path), again))
+
+
+def _defaults(folder: Path) -> dict[str, Any]:
+    return {**DEFAULTS, "database": {"path": str(folder)}}
 
 
 def _settings(wanted: Wanted, folder: Path) -> Settings:
-    defaults = {**DEFAULTS, "database": {"path": str(folder)}}
-    return load(os.environ, wanted.config, defaults=defaults, options=wanted.options)
+    return load(os.environ, wanted.config, defaults=_defaults(folder), options=wanted.options)
 
 
-async def _run(settings: Settings, terminal: Terminal) -> int:
+async def _run(settings: Settings, terminal: Terminal, again: Source | None) -> int:
     try:
-        app = application(settings, os.environ)
+        app = application(settings, os.environ, again)
     except ConfigurationError as error:
         return _refuse(f"{error.reason}: {error.message}", EXIT_CONFIGURATION)
     try:

@@ -181,17 +181,23 @@ class Source:
     path: Path
     environment: Mapping[str, str]
     options: tuple[Option, ...] = ()
+    defaults: Mapping[str, Any] | None = None
 
     def read(self) -> Settings:
         """Read again; raise a `ConfigurationError` as the first time."""
-        return load(self.environment, self.path, options=self.options)
+        return load(self.environment, self.path, defaults=self.defaults, options=self.options)
 
 
-def source(environment: Mapping[str, str], path: Path | None, options: Iterable[Option] = ()) -> Source | None:
+def source(
+    environment: Mapping[str, str],
+    path: Path | None,
+    options: Iterable[Option] = (),
+    defaults: Mapping[str, Any] | None = None,
+) -> Source | None:
     """Return what can be read anew; None without a file."""
     if path is None and environment.get("CONFIG_PATH"):
         path = Path(environment["CONFIG_PATH"])
-    return None if path is None else Source(path, environment, tuple(options))
+    return None if path is None else Source(path, environment, tuple(options), defaults)
 
 
 def _fill(values: dict[str, Any], defaults: Mapping[str, Any]) -> None:

@@ -69,6 +69,13 @@ def configure(level: str, trading_mode: str, bot: str, stream: Any = None) -> No
     logging.getLogger("aiohttp.access").setLevel(logging.WARNING)
 
 
+def set_level(level: str) -> None:
+    """Change how much is logged, and nothing else."""
+    number = logging.getLevelNamesMapping()[level]
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(number))
+    logging.getLogger().setLevel(number)
+
+
 def get(name: str) -> Any:
     """Return a logger whose lines carry its name."""
     return structlog.get_logger(_logger=name)

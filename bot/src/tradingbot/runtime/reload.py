@@ -88,7 +88,7 @@ class Reload:
             state = STATES.get(settings.trading, State.ACTIVE)
             self.control.hold("spec", state, f"trading is {settings.trading.value}")
         if settings.log_level != self.settings.log_level:
-            logs.configure(settings.log_level, self.started.mode.value, self.started.bot.full_name)
+            logs.set_level(settings.log_level)
         self.settings = settings
         _log.info("the configuration file is read anew", config_hash=settings.config_hash, restart_for=self.waiting)
 
