@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import json
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import pytest
 
@@ -122,7 +122,8 @@ def test_every_environment_variable_reaches_a_setting() -> None:
     for path in ENVIRONMENT.values():
         model: Any = Settings
         for part in path:
-            model = model.model_fields[part].annotation if hasattr(model, "model_fields") else None
+            choices = [one for one in (model, *get_args(model)) if hasattr(one, "model_fields")]
+            model = choices[0].model_fields[part].annotation if choices else None
             assert model is not None, path
 
 

@@ -7,7 +7,10 @@ from pathlib import Path
 
 from prometheus_client.metrics import MetricWrapperBase
 
+from tradingbot.domain.states import State
 from tradingbot.observe.metrics import Metrics
+from tradingbot.ports import venue as answers
+from tradingbot.risk.latch import Board
 
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "metrics.md"
 
@@ -37,3 +40,33 @@ def exposed() -> dict[str, tuple[str, list[str]]]:
 
 def test_the_documented_metrics_are_those_that_a_bot_exposes() -> None:
     assert documented() == exposed()
+
+
+def test_a_service_that_does_not_answer_is_an_open_breaker_and_nothing_else_is() -> None:
+    metrics, board = Metrics("s", "Spot", "x"), Board()
+
+    def states(*, database: bool = True) -> dict[str, float]:
+        metrics.restricted(board.restrictions(), database=database)
+        return {service: metrics.breaker.labels(service)._value.get() for service in ("database", "exchange", "feed")}
+
+    assert states() == {"database": 0, "exchange": 0, "feed": 0}
+    assert states(database=False) == {"database": 1, "exchange": 0, "feed": 0}
+    board.hold("exchange", State.HALTED, "no answer")
+    board.hold("spec", State.HALTED, "a person wants it")
+    assert states() == {"database": 0, "exchange": 1, "feed": 0}
+    board.hold("exchange", State.ACTIVE, "")
+    assert states() == {"database": 0, "exchange": 0, "feed": 0}
+
+
+def test_answers_of_the_exchange_are_counted_by_what_they_say() -> None:
+    metrics = Metrics("s", "Spot", "binance")
+    for answer in (
+        answers.Accepted("1", 1),
+        answers.Accepted("2", 2),
+        answers.Refused("X", "no"),
+        answers.Unknown("time-out"),
+    ):
+        metrics.answered(answer)
+    exposed = metrics.expose().decode()
+    for status, count in (("accepted", 2), ("refused", 1), ("unknown", 1)):
+        assert f'provider_requests_total{{provider="binance",status="{status}"}} {count}.0' in exposed

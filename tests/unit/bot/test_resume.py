@@ -11,10 +11,10 @@ import msgspec
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
-from prometheus_client import CollectorRegistry, Gauge
 from tests.unit.bot.harness import Bot, Scripted
 
 from tradingbot.domain.states import State
+from tradingbot.observe.metrics import Metrics
 from tradingbot.ports.store import Clearing, FencedError, LatchRow, UnavailableError
 from tradingbot.risk.latch import EMERGENCY
 from tradingbot.runtime.control import Control
@@ -151,10 +151,8 @@ class Process:
 
     def __init__(self, rows: Rows) -> None:
         self.rows, self.clock = rows, Clock(rows)
-        registry = CollectorRegistry()
-        metrics = SimpleNamespace(state=Gauge("s", "s", registry=registry), watch=Gauge("w", "w", registry=registry))
         store, clock = cast("Any", rows), cast("Any", self.clock)
-        self.control = Control(store, clock, cast("Any", None), cast("Any", metrics))
+        self.control = Control(store, clock, cast("Any", SimpleNamespace(database=True)), Metrics("s", "Spot", "x"))
         self.control.board.hold("watch", State.HALTED, "not read yet")
         address = Address("http://none", "test", "btc", UID)
         self.watch = SelfWatch(address, self.control, clock)

@@ -78,7 +78,7 @@ def run_alone(wanted: Wanted) -> int:
         return _refuse(
             f"{folder} cannot be used ({error.strerror}): choose another with --data-dir", EXIT_CONFIGURATION
         )
-    logs.configure(settings.log_level, settings.mode.value, settings.bot.full_name, log)
+    logs.configure(settings.log_level, settings.mode.value, settings.bot.full_name, log, settings.environment)
     again = source(os.environ, wanted.config, wanted.options, _defaults(folder))
     return asyncio.run(_run(settings, Terminal(settings, ledger(settings), log.path), again))
 

@@ -46,7 +46,8 @@ def _report(
     logs.configure("INFO", "", "")
     try:
         settings = load(os.environ, config)
-        logs.configure(settings.log_level, settings.mode.value, settings.bot.full_name)
+        bot, environment = settings.bot.full_name, settings.environment
+        logs.configure(settings.log_level, settings.mode.value, bot, environment=environment)
 
         async def body() -> dict[str, Any]:
             return await work(settings, WallClock())

@@ -28,7 +28,8 @@ def run_bot(wanted: Wanted) -> int:
     logs.configure("INFO", "simulation", "")
     try:
         settings = load(os.environ, wanted.config, options=wanted.options)
-        logs.configure(settings.log_level, settings.mode.value, settings.bot.full_name)
+        bot, environment = settings.bot.full_name, settings.environment
+        logs.configure(settings.log_level, settings.mode.value, bot, environment=environment)
         again = source(os.environ, wanted.config, wanted.options)
 
         async def body() -> int:

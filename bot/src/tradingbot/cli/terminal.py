@@ -13,7 +13,7 @@ from rich.markup import escape
 from rich.text import Text
 
 from tradingbot import __version__
-from tradingbot.config.model import FeedType
+from tradingbot.config.model import FeedType, Mode
 from tradingbot.domain.market import SECOND
 from tradingbot.domain.money import plain, total
 from tradingbot.domain.states import State
@@ -71,7 +71,10 @@ class Terminal:
         quote = settings.strategy.symbols[0].rpartition("/")[2].partition(":")[0]
         host = settings.http.host
         shown = "127.0.0.1" if host == "0.0.0.0" else f"[{host}]" if ":" in host else host  # noqa: S104 - compared only
-        self.console.print(f"[bold]tradingbot {__version__}[/bold], {settings.mode.value}: no real money moves")
+        money = (
+            "no real money moves" if settings.mode is Mode.SIMULATION or settings.exchange.test_mode else "REAL MONEY"
+        )
+        self.console.print(f"[bold]tradingbot {__version__}[/bold], {settings.mode.value}: {money}")
         strategy = settings.strategy
         rows = {
             "trades": f"{strategy.name} on {', '.join(strategy.symbols)}, {strategy.timeframe}",

@@ -17,6 +17,10 @@ SERVICE = "tradingbot"
 _SECRET_WORDS = ("password", "secret", "api_key", "apikey", "token", "authorization", "db_url", "redis_url")
 
 
+_given: dict[str, Any] = {}
+"""What an earlier `configure` was given: a reload changes the level, not where the lines go."""
+
+
 def _names(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     first = {
         "timestamp": event.pop("timestamp", ""),
@@ -37,9 +41,13 @@ def _redact(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[
     return event
 
 
-def configure(level: str, trading_mode: str, bot: str, stream: Any = None) -> None:
+def configure(level: str, trading_mode: str, bot: str, stream: Any = None, environment: str = "") -> None:
     """Send everything, also what libraries log, to something with `write` (standard output) as JSON lines."""
-    target = stream or sys.stdout
+    if stream is not None:
+        _given["stream"] = stream
+    if environment:
+        _given["environment"] = environment
+    target = _given.get("stream") or sys.stdout
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
@@ -55,7 +63,9 @@ def configure(level: str, trading_mode: str, bot: str, stream: Any = None) -> No
         cache_logger_on_first_use=False,
     )
     structlog.contextvars.clear_contextvars()
-    structlog.contextvars.bind_contextvars(trading_mode=trading_mode, bot=bot)
+    structlog.contextvars.bind_contextvars(
+        trading_mode=trading_mode, bot=bot, environment=_given.get("environment", "")
+    )
     handler = logging.StreamHandler(target)
     renderer: list[Any] = [
         structlog.stdlib.ProcessorFormatter.remove_processors_meta,

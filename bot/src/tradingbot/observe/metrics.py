@@ -4,20 +4,37 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    Summary,
+    generate_latest,
+)
 from prometheus_client.process_collector import ProcessCollector
 
 from tradingbot import __version__
 from tradingbot.domain.denial import DenialCode
 from tradingbot.domain.effects import Alarm, Decide, Effect, Submit, Traded
+from tradingbot.domain.states import State
 from tradingbot.observe import system
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
     from decimal import Decimal
 
     from tradingbot.core.picture import Picture
+    from tradingbot.risk.latch import Restriction
 
 TYPE = CONTENT_TYPE_LATEST
+BREAKERS = {
+    "database": frozenset({"database"}),
+    "exchange": frozenset({"exchange", "reconcile"}),
+    "feed": frozenset({"feed"}),
+}
+"""By service, the sources of restrictions that say it does not answer well."""
 
 
 class Metrics:
@@ -42,6 +59,7 @@ class Metrics:
             buckets=(0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 2, 5),
             registry=r,
         )
+        self._provider(r)
         self.commit = Histogram(
             "commit_duration_seconds",
             "Wall time of a commit to the database.",
@@ -62,32 +80,58 @@ class Metrics:
         self.state = Gauge("trading_state", text, registry=r)
         self.role = Gauge("trading_role", "1 while this process holds the lease, 0 in standby.", registry=r)
         self.alarms = Counter("alarms", "What a person should hear of, by code.", ["code"], registry=r)
-        text = "Attempts to tell people, by channel and outcome (ok, failed)."
-        self.deliveries = Counter("notification_deliveries", text, ["channel", "outcome"], registry=r)
-        text = "Notes that are done, by outcome (sent, expired, not_wanted)."
-        self.notes = Counter("notifications", text, ["outcome"], registry=r)
-        self.notes_waiting = Gauge("notifications_waiting", "Notes in the outbox that are not done.", registry=r)
-        self.notes_age = Gauge("notifications_oldest_seconds", "Age of the oldest of them.", registry=r)
+        self._told(r)
         self.candles = Counter("candles", "Market events taken.", ["symbol"], registry=r)
         self.flaws = Counter("candles_left_out", "Rows of recorded data that were left out.", ["kind"], registry=r)
         self.database = Gauge("database_connected", "1 while the database answers.", registry=r)
         self.watch = Gauge("watch_connected", "1 while the bot's own TradingBot is watched.", registry=r)
         self.step_age = Gauge("step_age_seconds", "Time since the trading loop last ran.", registry=r)
         self.uptime = Gauge("uptime_seconds", "Time since the start of the process.", registry=r)
+        self._machine(r)
+        info = Gauge("tradingbot_info", "Always 1.", ["version", "strategy", "exchange"], registry=r)
+        info.labels(__version__, strategy, platform).set(1)
+
+    def _provider(self, r: CollectorRegistry) -> None:
+        self.decision = Histogram(
+            "decision_latency_seconds",
+            "Wall time from a market event to the decision that it led to.",
+            ["provider", "asset_pair"],
+            buckets=(0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.005, 0.01, 0.1, 1, 10),
+            registry=r,
+        )
+        text = "Orders and cancels sent, by the exchange's answer (accepted, refused, unknown)."
+        self.requests = Counter("provider_requests", text, ["provider", "status"], registry=r)
+        text = "Profit or loss that executions realized, before fees, quote currency."
+        self.pnl = Summary("trade_pnl", text, ["asset_pair"], registry=r)
+        text = "1 (open) while a service is not used because it does not answer well, else 0 (closed)."
+        self.breaker = Gauge("circuit_breaker_state", text, ["service"], registry=r)
+        for service in BREAKERS:
+            self.breaker.labels(service)
+
+    def _told(self, r: CollectorRegistry) -> None:
+        text = "Attempts to tell people, by channel and outcome (ok, failed)."
+        self.deliveries = Counter("notification_deliveries", text, ["channel", "outcome"], registry=r)
+        text = "Notes that are done, by outcome (sent, expired, not_wanted)."
+        self.notes = Counter("notifications", text, ["outcome"], registry=r)
+        self.notes_waiting = Gauge("notifications_waiting", "Notes in the outbox that are not done.", registry=r)
+        self.notes_age = Gauge("notifications_oldest_seconds", "Age of the oldest of them.", registry=r)
+
+    def _machine(self, r: CollectorRegistry) -> None:
         self.cpu = Gauge("system_cpu_percent", "CPU of the host.", registry=r)
         self.memory = Gauge("system_memory_percent", "Memory of the host.", registry=r)
         self.disk = Gauge("system_disk_percent", "Disk that holds the temporary files.", registry=r)
         self.sent = Gauge("system_network_sent_bytes", "Bytes sent.", registry=r)
         self.received = Gauge("system_network_received_bytes", "Bytes received.", registry=r)
+        self.load = Gauge("system_load_average", "Load of the host, mean of a minute.", registry=r)
         self.processes = Gauge("system_processes", "Number of processes.", registry=r)
-        info = Gauge("tradingbot_info", "Always 1.", ["version", "strategy", "exchange"], registry=r)
-        info.labels(__version__, strategy, platform).set(1)
 
     def count(self, effect: Effect) -> None:
         """Count what was committed."""
         match effect:
             case Traded(trade=trade):
                 self.trades.labels(trade.strategy, trade.symbol, trade.direction.value).inc()
+                if trade.realized:
+                    self.pnl.labels(trade.symbol).observe(_float(trade.realized))
             case Submit(approved=approved):
                 self.orders.labels(approved.item.strategy, self.market_type).inc()
             case Decide(decision=decision) if not decision.approved:
@@ -96,6 +140,23 @@ class Metrics:
                 self.alarms.labels(code).inc()
             case _:
                 pass
+
+    def decided(self, effects: Sequence[Effect], seconds: float) -> None:
+        """Note how long a market event took that led to decisions."""
+        for effect in effects:
+            if isinstance(effect, Decide):
+                self.decision.labels(self.strategy, effect.decision.symbol).observe(seconds)
+
+    def answered(self, outcome: object) -> None:
+        """Count an answer of the exchange."""
+        self.requests.labels(self.platform, type(outcome).__name__.lower()).inc()
+
+    def restricted(self, restrictions: Iterable[Restriction], *, database: bool) -> None:
+        """Show which services are not used now."""
+        halted = {entry.source for entry in restrictions if entry.state >= State.HALTED}
+        for service, sources in BREAKERS.items():
+            away = service == "database" and not database
+            self.breaker.labels(service).set(1 if away or sources & halted else 0)
 
     def show(self, picture: Picture) -> None:
         """Show the account as it was committed."""
@@ -116,6 +177,7 @@ class Metrics:
         self.sent.set(found.get("network_sent_bytes", 0.0))
         self.received.set(found.get("network_received_bytes", 0.0))
         self.processes.set(found["processes"])
+        self.load.set(found["load_average"])
         return generate_latest(self.registry)
 
 

@@ -245,6 +245,7 @@ class Control:
     def announce(self) -> None:
         """Wake everything that shows the state."""
         self.metrics.state.set(int(self.board.state))
+        self.metrics.restricted(self.board.restrictions(), database=self.health.database)
         self.changed.set()
         self.changed = asyncio.Event()
 

@@ -164,7 +164,10 @@ class Runner:
             for reply in replies:
                 self.step(reply)
             await self.flush()
-        self.step(event)
+        begun = self.clock.monotonic()
+        effects = self.engine.step(event)
+        self.metrics.decided(effects, self.clock.monotonic() - begun)
+        self.collect(effects)
         self.cursor[event.symbol] = event.ts
         self.metrics.candles.labels(event.symbol).inc()
         await self.flush()
@@ -307,6 +310,7 @@ class Runner:
         done = self.clock.monotonic()
         self.metrics.placement.observe(done - begun)
         self.metrics.latency.observe(done - decided)
+        self.metrics.answered(outcome)
         match outcome:
             case answers.Accepted(venue_id=venue_id):
                 self.step(self._now(events.Accepted, intent.client_id, venue_id))
@@ -329,6 +333,7 @@ class Runner:
             outcome = await self.venue.cancel(effect.client_id, effect.symbol)
         except Exception as error:  # noqa: BLE001 - see _send
             outcome = answers.Unknown(f"{type(error).__name__}: {error}")
+        self.metrics.answered(outcome)
         if isinstance(outcome, answers.Accepted):
             if order.live:
                 self.step(self._now(events.Closed, effect.client_id, events.End.CANCELED, order.note))
