@@ -96,7 +96,7 @@ async def test_an_emergency_stop_ends_what_waits_and_keeps_the_protection(
         assert len(world.resting()) == 1
         bot.kill()
         bot.start()
-        status = await bot.until(lambda status: status["role"] == "trading" and status["state"] == "KILLED")
+        status = await bot.until(lambda status: status["ready"] and status["state"] == "KILLED")
         assert status["positions"] == 1
         assert len(world.resting()) == 1
         assert len(world.truth.orders) == 2, "nothing was sent after the stop"
