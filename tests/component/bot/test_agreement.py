@@ -16,6 +16,7 @@ from tradingbot.domain.events import Fill, Liquidity
 from tradingbot.domain.orders import Intent, OrderType, Role, Side
 from tradingbot.domain.states import State
 from tradingbot.ports import venue as answers
+from tradingbot.ports.store import UnavailableError
 from tradingbot.runtime.commands import Commands
 
 if TYPE_CHECKING:
@@ -199,3 +200,39 @@ async def test_a_restart_after_a_deposit_knows_it_once(life: Life) -> None:
     await life.go_on(12)
     assert life.ledger("USD") == 10_500
     assert life.reasons == ""
+
+
+async def test_while_the_database_is_away_a_stop_that_closes_leaves_the_protection_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A position must not lose its stop and then wait for a sale that cannot be written down."""
+    monkeypatch.setattr(crash, "SCRIPT", {3: buy(90, 140)})
+    monkeypatch.setattr(crash, "STOP_TICK", 10**9)
+    life = await Life().begin()
+    await life.go_on(12)
+    stops = [placed for placed in life.exchange.orders.values() if placed.intent.role is Role.STOP]
+    assert stops
+    assert all(placed.open for placed in stops)
+    commit = life.process.store.commit
+
+    async def away(batch: Any, epoch: int) -> None:
+        raise UnavailableError("nobody there")
+
+    life.process.store.commit = away  # type: ignore[method-assign]
+    life.process.control.emergency_stop("api-1", "api", "now", close_positions=True)
+    flushing = asyncio.create_task(life.process.runner.flush())
+    await life.process.runner.cancel_now()
+    for _ in range(50):
+        await asyncio.sleep(0)
+    assert life.process.runner.lost
+    assert all(placed.open for placed in stops), "still protected"
+    life.process.store.commit = commit  # type: ignore[method-assign]
+    life.process.runner.keeper.renew = commit_nothing  # type: ignore[method-assign]
+    await flushing
+    await life.go_on(15)
+    assert life.process.engine.state.book.position(BTC.symbol) is None
+    assert not any(placed.open for placed in life.exchange.orders.values())
+
+
+async def commit_nothing() -> None:
+    """The lease is prolonged."""

@@ -343,10 +343,18 @@ class Runner:
         self.step(self._now(events.CancelFailed, effect.client_id, note))
         await self.agreement.ask(effect.client_id, effect.symbol)
 
+    def _protects(self, effect: fx.Cancel) -> bool:
+        order = self.order(effect.client_id)
+        return order is not None and order.intent.role.protective
+
     async def cancel_now(self) -> None:
-        """Send pending cancels without waiting for a commit: taking orders back needs no database."""
-        cancels = [effect for effect in self._pending if isinstance(effect, fx.Cancel)]
-        self._pending = [effect for effect in self._pending if not isinstance(effect, fx.Cancel)]
+        """Send pending cancels without waiting for a commit: taking entries back needs no database.
+
+        A protective order that makes room for a sale stays until the sale can be written down: while the database is
+        away, a position must not lose its stop and wait for the order that closes it.
+        """
+        cancels = [effect for effect in self._pending if isinstance(effect, fx.Cancel) and not self._protects(effect)]
+        self._pending = [effect for effect in self._pending if effect not in cancels]
         # All at once: a real venue takes its time for each, and its budget keeps them in bounds.
         await asyncio.gather(*(self._cancel(effect) for effect in cancels))
         self.wake.set()
