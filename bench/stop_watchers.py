@@ -80,7 +80,7 @@ class _Store:
         del known
         return []
 
-    async def write_latch(self, row: LatchRow) -> LatchRow:
+    async def write_latch(self, row: LatchRow, *_: Any, **__: Any) -> LatchRow:
         return row if row.number else msgspec.structs.replace(row, number=1)
 
 
