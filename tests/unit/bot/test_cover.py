@@ -9,7 +9,7 @@ import pytest
 from tests.unit.bot.harness import Bot, Scripted, buy, candle, config, flat, leave
 
 from tradingbot.core import flattening, stops
-from tradingbot.domain import events
+from tradingbot.domain import events, ids
 from tradingbot.domain.effects import Alarm, Submit
 from tradingbot.domain.events import Fill, Liquidity
 from tradingbot.domain.orders import OrderState, Role
@@ -263,3 +263,22 @@ def test_a_person_who_resumes_ends_the_flattening() -> None:
     bot.step(events.Resumed(bot.engine.state.now, "emergency_stop"))
     bot = tended(tended(tended(bot, 4, 90), 5, 90), 6, 90)
     assert len(floors(bot)) <= sent_before + 1
+
+
+def test_what_a_kill_sold_in_our_place_is_booked_and_not_sold_again() -> None:
+    bot = bot_with_position()
+    (stop,) = bot.engine.desk.live()
+    held = bot.engine.state.book.open_positions()[0].quantity
+    now = bot.engine.state.now
+    name = ids.kill_id("test/bot", 1_795_219_200_000, 1)
+    before = len(bot.of(Submit))
+    bot.step(events.Closed(now, stop.intent.client_id, events.End.CANCELED, "cancelled by the kill"))
+    for again in range(2):
+        bot.step(events.Adopted(now, name, "BTC/USD", held, Decimal(99)))
+        bot.step(Fill(now, name, "BTCUSD.9", held, Decimal(99), Decimal(1), Liquidity.TAKER))
+        assert bot.engine.state.book.position("BTC/USD") is None, again
+    sale = bot.engine.state.orders[name]
+    assert (sale.state, sale.intent.role, sale.filled) == (OrderState.FILLED, Role.FLATTEN, held)
+    recorded = [effect.approved.item.client_id for effect in bot.of(Submit)[before:]]
+    assert recorded.count(name) == 1
+    assert name not in bot.venue.state.orders

@@ -74,6 +74,8 @@ def test_an_order_of_a_kill_is_this_bots_and_no_intent_has_its_id(epoch: int, se
     run = 1_795_219_200_000
     name = ids.kill_id("test/btc", run, number)
     assert ids.is_of("test/btc", name)
+    assert ids.is_kill("test/btc", name)
+    assert not ids.is_kill("test/btc", ids.client_id("test/btc", epoch, seq))
     assert not ids.is_of("test/btd", name)
     assert name != ids.client_id("test/btc", epoch, seq)
     assert len(name) <= 36

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from tradingbot.core import confirm
+from tradingbot.core import confirm, flattening
 from tradingbot.core.decisions import decision
 from tradingbot.core.tally import Tally
 from tradingbot.domain import events
@@ -208,5 +208,6 @@ HANDLERS: dict[type, Callable[[Engine, Any], None]] = {
     events.ChangeLimits: change_limits,
     events.ReloadLimits: reload_limits,
     events.ResetAccount: reset_account,
+    events.Adopted: flattening.adopt,
     **confirm.HANDLERS,
 }

@@ -136,8 +136,11 @@ class Engine:
         self._out.clear()
         return effects
 
-    def resume(self) -> Sequence[Effect]:
-        """Take up the work after orders, fills and balances agree with the venue: protection is ensured first."""
+    def resume(self, *, agreed: bool = True) -> Sequence[Effect]:
+        """Take up the work after orders, fills and balances agree with the venue: protection is ensured first.
+
+        Where they do not agree yet, nothing is closed: it may be sold already. `tend` comes back to it.
+        """
         self.desk.cancel_again()
         for position in self.state.book.open_positions():
             self.desk.protect(position.symbol)
@@ -145,7 +148,7 @@ class Engine:
             self.desk.cancel_entries("entries are blocked")
         stops.remember(self)
         flattening.forget(self.desk)
-        if self.board.stop is not None and self.board.stop.close_positions:
+        if agreed and self.board.stop is not None and self.board.stop.close_positions:
             self._flatten("emergency stop")
         effects = list(self._out)
         self._out.clear()

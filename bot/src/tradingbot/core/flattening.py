@@ -13,11 +13,15 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from tradingbot.core.flatten import SHARES, floor_price
+from tradingbot.domain.effects import OrderMoved, Submit
 from tradingbot.domain.market import SECOND
-from tradingbot.domain.orders import Role
+from tradingbot.domain.orders import Order, OrderState, Role
+from tradingbot.risk import gate
 
 if TYPE_CHECKING:
     from tradingbot.core.desk import Desk
+    from tradingbot.core.engine import Engine
+    from tradingbot.domain.events import Adopted
 
 PAUSE = 2 * SECOND
 """Between two attempts."""
@@ -70,6 +74,23 @@ def tend(desk: Desk) -> None:
                 desk.close_position(position.symbol, Role.FLATTEN, f"emergency stop: {stop.reason}")
         elif found.attempts < ATTEMPTS and desk.state.now - found.tried >= PAUSE:
             desk.close_position(position.symbol, Role.FLATTEN, found.reason)
+
+
+def adopt(engine: Engine, event: Adopted) -> None:
+    """Enter an order of `tradingbot kill` into the books. It is at the venue already: recorded, and never sent."""
+    desk = engine.desk
+    draft = desk.draft()
+    draft.client_id = event.client_id
+    instrument = desk.state.instruments.get(event.symbol)
+    if instrument is None or event.client_id in desk.state.orders:
+        return
+    approved = gate.reducing(instrument, event.quantity, draft, "sold by tradingbot kill", limit=event.price)
+    if approved is None:
+        return
+    desk.state.orders[event.client_id] = Order(approved.item, state=OrderState.SENT, updated=desk.state.now)
+    desk.out.append(Submit(approved))
+    desk.out.append(OrderMoved(event.client_id))
+    desk.alarm("ADOPTED", f"tradingbot kill sold {event.quantity:f} {instrument.base} in this bot's place")
 
 
 def going_on(desk: Desk, symbol: str) -> bool:

@@ -70,6 +70,17 @@ class Fill(Event, frozen=True, tag="fill"):
     """How much of that asset; `fee` is then its value, for reports."""
 
 
+class Adopted(Event, frozen=True, tag="adopted"):
+    """`tradingbot kill` has sold in this bot's place; its order is entered, so that its fills can be booked."""
+
+    client_id: str
+    symbol: str
+    quantity: Decimal
+    """What was sold, in base currency."""
+    price: Decimal
+    """The lowest price of its fills, in quote currency."""
+
+
 class Closed(Event, frozen=True, tag="closed"):
     """The venue has positive evidence that the order lives no more."""
 

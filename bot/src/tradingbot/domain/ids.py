@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 
+RUN_DIGITS = 8
+"""A time in milliseconds has so many digits in base 36, from 1972 to 2059."""
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 
@@ -41,6 +43,12 @@ def kill_id(bot: str, run: int, seq: int) -> str:
     beyond 10^13, so it is never the id of an intent.
     """
     return f"tb{bot_mark(bot)}-k{base36(run)}-{base36(seq)}"
+
+
+def is_kill(bot: str, client_id: str) -> bool:
+    """Tell whether an order was sent by `tradingbot kill` in this bot's place."""
+    run = client_id.split("-")[1] if is_of(bot, client_id) else ""
+    return run.startswith("k") and len(run) > RUN_DIGITS
 
 
 def trade_id(order: str, number: int) -> str:

@@ -5,6 +5,7 @@ What is ours is booked. What differs for a reason that nobody can tell halts, wi
 | what is found | what is done |
 | --- | --- |
 | a fill of an order of ours | booked, once, however often and in whatever order it is told |
+| a sale by `tradingbot kill` in our place | its order is entered, and booked like one of ours |
 | an order of ours whose fate is not known | asked for until the venue says it, never sent again |
 | an open order that is not ours | HALTED until it is gone: two bots, or a person, share the account |
 | more money than the ledger says | a deposit: booked as capital, with an alarm |
@@ -20,7 +21,7 @@ import msgspec
 
 from tradingbot.domain import effects as fx
 from tradingbot.domain import events, ids
-from tradingbot.domain.money import ZERO, plain
+from tradingbot.domain.money import ZERO, plain, total
 from tradingbot.domain.orders import Ask, OrderState
 from tradingbot.domain.states import State
 from tradingbot.observe import logs
@@ -187,6 +188,20 @@ class Agreement:
             else:
                 await self._go_by(report, before)
 
+    def _adopt(self, report: VenueReport) -> None:
+        """Enter what `tradingbot kill` has sold in our place since the last agreement."""
+        engine = self.runner.engine
+        by_market = {symbol.replace("/", ""): symbol for symbol in engine.state.instruments}
+        sold: dict[str, list[events.Fill]] = {}
+        for fill in report.fills:
+            if ids.is_kill(engine.config.bot, fill.client_id) and fill.ts >= self.cursor.since:
+                sold.setdefault(fill.client_id, []).append(fill)
+        for client_id, fills in sold.items():
+            symbol = by_market.get(fills[0].trade_id.partition(".")[0])
+            if symbol is not None and self.runner.order(client_id) is None:
+                quantity, price = total(fill.quantity for fill in fills), min(fill.price for fill in fills)
+                self.runner.step(events.Adopted(self.runner.now(), client_id, symbol, quantity, price))
+
     def _activity(self) -> tuple[int, int]:
         state = self.runner.engine.state
         return state.book.last_tx, state.intents
@@ -196,6 +211,7 @@ class Agreement:
         self._silences = 0
         if self.real is not None:
             runner.hold("exchange", State.HALTED if self.real.problem else State.ACTIVE, self.real.problem)
+        self._adopt(report)
         findings = diff.orders(runner.engine.state.orders, report)
         for event in findings.events:
             if not isinstance(event, events.Fill):

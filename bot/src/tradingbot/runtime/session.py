@@ -182,7 +182,7 @@ class Session:
                 begin = self._begin() if self._live is None else max(runner.cursor.values(), default=runner.wall())
                 runner.collect(runner.engine.open_account(begin))
             await runner.reconcile()
-        runner.collect(runner.engine.resume())
+        runner.collect(runner.engine.resume(agreed=runner.simulated is not None or runner.agreement.met))
         runner.tell(_note(runner, Kind.STARTED, f"epoch {keeper.epoch}, {self.control.board.state.name}"))
         await runner.flush(force=True)
         self.health.settled, self.health.problem = True, ""

@@ -1,0 +1,74 @@
+"""A bot that was killed in its place comes back: it knows what was sold, stays stopped, and sends nothing."""
+
+from __future__ import annotations
+
+import asyncio
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from tests.component.bot.job import run_job
+from tests.component.bot.live.world import KEY, RISE, TARGET, LiveWorld, ledger, rows, until
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from tests.component.bot.process import BotProcess
+
+
+async def test_after_a_kill_the_bot_comes_back_stopped_with_books_that_are_right(
+    database: str, bots: Callable[..., BotProcess], tmp_path: Path
+) -> None:
+    """The account holds a coin of somebody else: a bot that did not know of the sale would sell that one."""
+    async with LiveWorld() as world:
+        bot = bots("back", database, **world.settings()).start()
+        await bot.trading()
+        world.price = RISE
+        await until(world.resting, "the stop rests", bot)
+        bot.kill()
+        ended = await run_job(
+            tmp_path,
+            *("kill", "--stop-id", "1f0c2a9b-7", "--close-positions"),
+            url=world.server.url,
+            environment={"DB_URL": database, "EXCHANGE_API_KEY": KEY.key, "EXCHANGE_API_SECRET": KEY.secret},
+        )
+        assert (ended.code, ended.report["state"]) == (0, "FLAT_WITH_DUST"), ended.output
+        assert world.resting() == []
+        before = world.truth.balances()
+        assert before["BTC"] - 1 == Decimal(ended.report["positions"][0]["residual"]) < Decimal("0.00001")
+        orders = len(world.truth.orders)
+        bot.start()
+        status = await bot.until(lambda status: status["role"] == "trading" and status["ready"])
+        stop = status["stop"]
+        assert (status["state"], stop["id"], stop["close_positions"]) == ("KILLED", "1f0c2a9b-7", True)
+        world.price = TARGET
+        await bot.until(lambda status: status["positions"] == 0 and "FLAT" in status["stop"]["outcome"]["state"])
+        assert [reason["source"] for reason in (await bot.get("/api/v1/status"))[1]["reasons"]] == ["emergency_stop"]
+        await asyncio.sleep(3)
+        assert len(world.truth.orders) == orders
+        assert await asyncio.to_thread(bot.end) == 0
+        assert world.truth.balances() == before == await ledger(database)
+        assert await rows(database, "SELECT quantity FROM live.positions WHERE quantity <> 0") == []
+
+
+async def test_a_bot_that_is_still_alive_is_shut_out_and_sends_nothing_more(
+    database: str, bots: Callable[..., BotProcess], tmp_path: Path
+) -> None:
+    async with LiveWorld() as world:
+        bot = bots("alive", database, **world.settings()).start()
+        await bot.trading()
+        epoch = (await bot.get("/api/v1/status"))[1]["epoch"]
+        ended = await run_job(
+            tmp_path,
+            *("kill", "--stop-id", "1f0c2a9b-7"),
+            url=world.server.url,
+            environment={"DB_URL": database, "EXCHANGE_API_KEY": KEY.key, "EXCHANGE_API_SECRET": KEY.secret},
+        )
+        assert ended.report["state"] == "CANCELLED", ended.output
+        world.price = RISE
+        status = await bot.until(lambda status: status["state"] == "KILLED", 40)
+        assert status["stop"]["id"] == "1f0c2a9b-7"
+        await asyncio.sleep(3)
+        assert world.truth.orders == []
+        assert (await rows(database, "SELECT epoch FROM live.lease"))[0]["epoch"] > epoch
+        bot.end()
