@@ -21,6 +21,8 @@ class ApiServer:
         self.oldest = 0
         """A watch from before this version is answered with 410."""
         self.spec: dict[str, Any] = {"trading": "Active"}
+        self.told: dict[str, Any] = {}
+        """The object's status, as an operator writes it."""
         self.generation = 1
         self.exists = True
         self.status = 200
@@ -43,7 +45,8 @@ class ApiServer:
             "generation": self.generation,
             "resourceVersion": str(self.version),
         }
-        return {"metadata": metadata, "spec": json.loads(json.dumps(self.spec))}
+        told = {"status": self.told} if self.told else {}
+        return {"metadata": metadata, "spec": json.loads(json.dumps(self.spec)), **json.loads(json.dumps(told))}
 
     async def start(self) -> ApiServer:
         app = web.Application()
@@ -70,6 +73,12 @@ class ApiServer:
         async with self._news:
             self.history.append((self.version, {"type": kind, "object": self.object()}))
             self._news.notify_all()
+
+    async def tell(self, **status: Any) -> None:
+        """Change the status, which is no new generation."""
+        self.told |= status
+        self.generation -= 1
+        await self.edit()
 
     def drop(self) -> None:
         """Break all watches off without a word."""
