@@ -54,6 +54,7 @@ class Trail:
     def __init__(self, control: Control, consent: Consent) -> None:
         self.control, self.consent = control, consent
         self._told = ""
+        self._leaves = False
         self._objection = ""
 
     def see(self, item: Mapping[str, Any]) -> None:
@@ -65,13 +66,16 @@ class Trail:
         told = "spec.mode is simulation" if leaves else _TOLD.get(str(state), "")
         if told == self._told:
             return
-        self._told = told
+        self._told, self._leaves = told, leaves
         self.control.hold(SOURCE, State.REDUCING if told else State.ACTIVE, told)
         self._note("leaving" if leaves else "reducing" if told else "approved", told, SIMULATION if leaves else LIVE)
 
     def check(self) -> None:
         """Write down when the approval itself ends, and when it holds again."""
         objection = self.control.approval.objection if self.control.approval is not None else ""
+        if self._leaves:
+            # It is on its way to a simulation, which needs no approval: that row is the last one.
+            return
         if objection != self._objection:
             self._objection = objection
             self._note("reducing" if objection else "approved", objection, LIVE)

@@ -55,9 +55,9 @@ async def test_asked_for_a_simulation_it_takes_its_entries_back_and_keeps_the_pr
         assert status["promotion"] is None
         world.price = RISE
         await until(world.resting, "the protective stop rests", bot)
-        await api.edit(mode="simulation")
+        await api.edit(mode="simulation", approval=None)
         status = await bot.until(lambda s: s["state"] == "REDUCING" and s["entry_orders"] == 0)
-        assert {reason["source"] for reason in status["reasons"]} == {"live"}
+        assert {reason["source"] for reason in status["reasons"]} == {"live", "approval"}
         assert [order.asked.type for order in world.resting()] == ["STOP_LOSS"], "the position stays protected"
         await until_rows(database, "SELECT count(*) FROM live.audit", 2)
         account = status["account"]
