@@ -115,9 +115,12 @@ async def test_a_manual_trade_that_is_refused_changes_nothing(
 async def test_a_pause_outlives_restarts_and_ends_with_start(database: str, bots: Callable[..., BotProcess]) -> None:
     bot = quiet(bots, database)
     await bot.trading()
-    code, body = await bot.ask("POST", "/api/v1/bot/stop", {"reason": "lunch"}, **KEY)
+    sent = {**KEY, "X-Correlation-ID": "lunch-of-2026"}
+    code, body = await bot.ask("POST", "/api/v1/bot/stop", {"reason": "lunch"}, **sent)
     assert (code, body["state"], body["durable"]) == (200, "PAUSED", True)
     bot.kill()
+    traced = [line["message"] for line in bot.lines() if line["correlation_id"] == "lunch-of-2026"]
+    assert "restriction" in traced
     bot.start()
     status = await bot.trading()
     assert (status["state"], status["reasons"][0]["reason"]) == ("PAUSED", "lunch")
