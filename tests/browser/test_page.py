@@ -117,8 +117,12 @@ async def test_a_position_is_closed_from_its_row(database: str, bots: Callable[.
     }
     assert (await bot.ask("POST", "/api/v1/bot/manual-trade", body, **KEY))[0] == 202
     await page.until("document.querySelector('#positions button') !== null")
-    # The row is drawn anew twice a second, so the click is the page's own.
-    await page.run("document.querySelector('#positions button').click()")
+    # The row is written anew twice a second, and the button in it stays the same.
+    await page.run("window.button = document.querySelector('#positions button')")
+    shown = await page.text("#clock")
+    await page.until(f"document.querySelector('#clock').innerText !== {json.dumps(shown)}")
+    assert await page.run("window.button === document.querySelector('#positions button')")
+    await page.click("#positions button")
     await page.type("#key", "key")
     await page.click("#really")
     await page.until("document.querySelector('#positions').innerText === 'Nothing is held.'")

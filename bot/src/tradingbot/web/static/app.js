@@ -80,6 +80,7 @@ function waiting(list) {
 function actions(order) {
   const box = document.createElement("div");
   box.className = "actions";
+  box.dataset.mark = order.client_id;
   const what = `${order.side} ${quantity(order.quantity)} ${order.symbol}, worth ${amount(order.value)}`;
   for (const [word, text] of [["confirm", "It is judged once more by the risk gate, then sent."], ["refuse", "It is given up."]]) {
     const button = document.createElement("button");
@@ -135,6 +136,7 @@ function close(position) {
   const button = document.createElement("button");
   button.type = "button";
   button.className = "small";
+  button.dataset.mark = `${position.id} ${position.direction} ${position.quantity}`;
   button.textContent = "Close";
   button.addEventListener("click", () =>
     ask({

@@ -3,12 +3,29 @@ export function cell(value, kind = "", tone = "") {
   return { value, kind, tone };
 }
 
+// A button stays the same element while its row means the same, so that a click never falls between two of them.
+function write(item, column, content) {
+  const { value, kind, tone } = content !== null && typeof content === "object" ? content : cell(content);
+  const name = [column[1] || "", kind, tone].filter(Boolean).join(" ");
+  if (item.className !== name) item.className = name;
+  if (value instanceof Node) {
+    if (item.firstChild?.dataset?.mark !== value.dataset.mark) item.replaceChildren(value);
+  } else if (item.textContent !== String(value)) {
+    item.textContent = value;
+  }
+}
+
 export function fill(target, columns, rows, empty) {
   if (!rows.length) {
     const note = document.createElement("p");
     note.className = "empty";
     note.textContent = empty;
     target.replaceChildren(note);
+    return;
+  }
+  const there = target.querySelector("tbody");
+  if (there && there.rows.length === rows.length) {
+    rows.forEach((cells, at) => cells.forEach((content, index) => write(there.rows[at].cells[index], columns[index], content)));
     return;
   }
   const table = document.createElement("table");
@@ -22,13 +39,7 @@ export function fill(target, columns, rows, empty) {
   const body = table.createTBody();
   for (const cells of rows) {
     const row = body.insertRow();
-    cells.forEach((content, index) => {
-      const item = row.insertCell();
-      const { value, kind, tone } = typeof content === "object" ? content : cell(content);
-      if (value instanceof Node) item.append(value);
-      else item.textContent = value;
-      item.className = [columns[index][1] || "", kind, tone].filter(Boolean).join(" ");
-    });
+    cells.forEach((content, index) => write(row.insertCell(), columns[index], content));
   }
   const scroll = document.createElement("div");
   scroll.className = "scroll";
