@@ -13,7 +13,7 @@ import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.unit.bot.harness import BTC, FUTURES, run_now
+from tests.unit.bot.harness import BTC, FUTURES, buy, leave, run_now
 from tests.unit.bot.test_sim_exchange import FREE, order, submit, venue
 from tests.unit.bot.test_ticks import OnTick, fills, tick
 
@@ -22,7 +22,7 @@ from tradingbot.backtest.driver import Driver
 from tradingbot.backtest.record import Record
 from tradingbot.config.model import Settings
 from tradingbot.core.engine import Engine
-from tradingbot.core.snapshot import EngineConfig
+from tradingbot.core.snapshot import EngineConfig, decode, encode
 from tradingbot.domain.events import Closed, End, Fill, Liquidity
 from tradingbot.domain.market import MINUTE, SECOND, Tick
 from tradingbot.domain.money import mul, total
@@ -169,18 +169,59 @@ FAULTS = st.fixed_dictionaries({str(kind): CHANCES for kind in Fault})
 class World:
     """Engine and venue, driven as a backtest drives them."""
 
-    def __init__(self, rules: SimRules, script: dict[int, Any]) -> None:
+    def __init__(self, rules: SimRules, script: dict[int, Any], saved: tuple[bytes, bytes, int] | None = None) -> None:
         limits = Limits(cost=rules.cost, commission=rules.commission, min_risk_reward_ratio=Decimal(0),
                         max_orders_per_minute=10_000)  # fmt: skip
         config = EngineConfig(
             bot="test/bot", epoch=1, symbols=("BTC/USD",), strategy="s", strategy_key="k", quote="USD",
             capital=Decimal(10_000), limits=limits, strategy_interval=0, equity_interval=MINUTE,
         )  # fmt: skip
-        self.engine = Engine(config, Board(), {"BTC/USD": BTC}, lambda: OnTick(script))
+        strategy = OnTick(script)
         self.venue = SimExchange(rules, {"BTC/USD": BTC}, {"USD": Decimal(10_000)})
+        state = None
+        if saved is not None:
+            state, strategy.ticks = decode(saved[0]), saved[2]
+            self.venue.load(saved[1])
+        self.engine = Engine(config, Board(), {"BTC/USD": BTC}, lambda: strategy, state)
         self.record = Record(self.engine)
         self.driver = Driver(self.engine, self.venue, self.record.effect)
-        self.driver.begin(self.engine.open_account(0))
+        if saved is None:
+            self.driver.begin(self.engine.open_account(0))
+
+    def save(self, shown: int) -> tuple[bytes, bytes, int]:
+        return encode(self.engine.save()), self.venue.save(), shown
+
+
+@settings(max_examples=100)
+@given(
+    chances=FAULTS,
+    moves=st.lists(st.tuples(st.integers(-40, 40), st.integers(0, 20_000)), min_size=6, max_size=60),
+    wishes=st.dictionaries(st.integers(1, 60), st.sampled_from(["enter", "leave"]), max_size=30),
+    cut=st.integers(1, 59),
+)
+def test_a_restart_between_any_two_ticks_changes_nothing(
+    chances: dict[str, Any], moves: list[tuple[int, int]], wishes: dict[int, str], cut: int
+) -> None:
+    rules = SimRules(faults=Faults(**chances, seed=1), latency=700_000, fill_latency=400_000, depth=Decimal(700))
+    price, ticks = 2000, []
+    for number, (move, volume) in enumerate(moves, 1):
+        price = max(1600, min(2400, price + move))
+        ticks.append(Tick(number * SECOND + 1, "BTC/USD", price, volume))
+    script: dict[int, Any] = {n: leave() if wish == "leave" else buy(900, 1100) for n, wish in wishes.items()}
+    cut = min(cut, len(ticks))
+    whole, first = World(rules, script), World(rules, script)
+    for one in ticks:
+        whole.driver.on_market(one)
+    for one in ticks[:cut]:
+        first.driver.on_market(one)
+    second = World(rules, script, first.save(cut))
+    for one in ticks[cut:]:
+        second.driver.on_market(one)
+    assert second.engine.equity == whole.engine.equity
+    assert second.engine.state.book == whole.engine.state.book
+    assert second.engine.state.guard == whole.engine.state.guard
+    assert second.venue.state == whole.venue.state
+    assert [*first.record.trades, *second.record.trades] == whole.record.trades
 
 
 @settings(max_examples=150)
@@ -198,8 +239,6 @@ def test_whatever_goes_wrong_no_money_appears_or_vanishes(
     wishes: dict[int, str],
     latency: tuple[int, int, int],
 ) -> None:
-    from tests.unit.bot.harness import buy, leave
-
     rules = SimRules(
         faults=Faults(**chances, seed=seed), latency=latency[0], cancel_latency=latency[1], fill_latency=latency[2],
         latency_jitter=0, seed=seed, depth=Decimal(700), maker_commission=Decimal("0.0005"),
