@@ -129,7 +129,12 @@ class Ledger:
     def __init__(self, url: str) -> None:
         self.url = url
 
-    async def make(self, positions: dict[str, str] | None = None, orders: dict[str, str] | None = None) -> None:
+    async def make(
+        self,
+        positions: dict[str, str] | None = None,
+        orders: dict[str, str] | None = None,
+        stop_loss: int | None = None,
+    ) -> None:
         """Write a lease, a head, positions by symbol, and open orders by client id with their role."""
         connection = await asyncpg.connect(self.url)
         await migrate(connection)
@@ -145,11 +150,12 @@ class Ledger:
         )
         for symbol, quantity in (positions or {}).items():
             await connection.execute(
-                "INSERT INTO live.positions (bot, symbol, strategy, quantity, cost, realized, fees) "
-                "VALUES ($1, $2, 'breakout', $3, 1, 0, 0)",
+                "INSERT INTO live.positions (bot, symbol, strategy, quantity, cost, realized, fees, stop_loss) "
+                "VALUES ($1, $2, 'breakout', $3, 1, 0, 0, $4)",
                 BOT,
                 symbol,
                 Decimal(quantity),
+                stop_loss,
             )
         for number, (client_id, role) in enumerate((orders or {}).items()):
             await connection.execute(

@@ -129,6 +129,21 @@ async def test_an_empty_book_is_a_residual_and_not_a_gift(tmp_path: Path) -> Non
     assert (killed.code, killed.report["state"]) == (1, "RESIDUAL")
 
 
+async def test_where_no_stop_rests_any_more_the_ledger_says_where_it_was(tmp_path: Path, database: str) -> None:
+    """A kill that was itself ended had taken the stop back, and nobody buys."""
+    async with legacy(tmp_path) as left:
+        ledger = Ledger(database)
+        known = await left.position("0.01")
+        await ledger.make(positions={SYMBOL: "0.00999"}, orders={known: "entry"}, stop_loss=45_000)
+        await ledger.book(f"{MARKET}.{left.server.truth.fills[0].trade_id}", known)
+        left.server.market.book(MARKET, [], [(Decimal(50_100), Decimal(10))])
+        killed = await left.kill(close=True, deadline=30, url=database)
+        (stop,) = left.server.truth.open_orders
+        assert (stop.asked.stop_price, stop.quantity) == (Decimal(45_000), Decimal("0.00999"))
+    assert killed.report["state"] == "RESIDUAL"
+    assert "stop at 45000 was placed again" in position(killed)["reason"]
+
+
 async def test_what_is_too_small_to_be_sold_is_dust(tmp_path: Path) -> None:
     async with legacy(tmp_path) as left:
         await left.position("0.0001")

@@ -228,10 +228,16 @@ class Closer:
     async def _give_up(self, symbol: str, requested: Decimal, rest: Rest, stops: list[Resting]) -> PositionEnd:
         """Protect what is left as it was protected before. What may have been sold is not protected: it may be gone."""
         reason = "it had no stop at the exchange"
+        quantity = sub(rest.quantity, rest.doubtful)
         prices = [stop.stop_price for stop in stops if stop.stop_price is not None]
         if prices:
-            resting_before = total(sub(stop.quantity, stop.filled) for stop in stops)
-            reason = await self._protect(symbol, min(sub(rest.quantity, rest.doubtful), resting_before), max(prices))
+            quantity = min(quantity, total(sub(stop.quantity, stop.filled) for stop in stops))
+        elif self.orders.books is not None and symbol in self.orders.books.positions:
+            # An earlier kill that was ended may have taken the stop back: the ledger knows where it was.
+            stop_loss = self.orders.books.positions[symbol].stop_loss
+            prices = [stop_loss] if stop_loss is not None else []
+        if prices:
+            reason = await self._protect(symbol, quantity, max(prices))
         return _end(symbol, requested, rest.quantity, rest.state, f"{rest.reason}; {reason}")
 
     async def _protect(self, symbol: str, quantity: Decimal, price: Decimal) -> str:
