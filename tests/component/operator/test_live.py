@@ -273,6 +273,9 @@ async def test_an_approval_that_ends_leaves_the_bot_live_and_only_reducing_witho
     assert world.status()["mode"] == "live"
     assert (world.template(), world.config()) == before, "no pod is started anew for it"
     assert world.condition("Suspended")["reason"] == "ApprovalExpired"
+    assert world.bots.followed[KEY][1], "it is asked often until it says that it reduces"
+    await world.report(mode="live", account="k1", state="REDUCING")
+    assert not world.bots.followed[KEY][1]
     assert world.condition("LiveReady")["status"] == "False"
     assert "ApprovalExpired" in world.told()
 

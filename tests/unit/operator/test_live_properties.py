@@ -6,7 +6,7 @@ import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.unit.operator.helpers import bot
 from tests.unit.operator.test_approval import limits
@@ -27,6 +27,7 @@ LIVE: dict[str, Any] = {
     "exchange": {"credentialsSecretRef": {"name": "keys"}},
     "promotion": {},
 }
+patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 anything = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=6), inner, max_size=3),
@@ -66,6 +67,7 @@ def test_everything_right_opens_every_gate() -> None:
     assert closed() == set()
 
 
+@patient
 @given(report=reports)
 def test_no_report_but_a_good_one_opens_the_gates_that_read_it(report: dict[str, Any] | None) -> None:
     found = closed(report=report)
@@ -76,6 +78,7 @@ def test_no_report_but_a_good_one_opens_the_gates_that_read_it(report: dict[str,
     assert "Promotion" in found, "no random value is a result with every figure"
 
 
+@patient
 @given(schedule=anything)
 def test_no_schedule_that_cannot_be_read_opens_the_gate_of_the_backup(schedule: Any) -> None:
     reference = {"spec": {"database": {"secretRef": {"name": "db"}}}, "metadata": {"name": "nightly"}}
@@ -83,6 +86,7 @@ def test_no_schedule_that_cannot_be_read_opens_the_gate_of_the_backup(schedule: 
     assert "Backup" in closed(schedules=None)
 
 
+@patient
 @given(message=st.text() | anything.map(json.dumps), image=st.none() | st.text(max_size=5))
 def test_last_words_that_make_no_sense_are_a_failed_preflight(message: str, image: str | None) -> None:
     found = taken_in(OK, JobLook(ended=True, message=message, image_digest=image), NOW)
@@ -91,6 +95,7 @@ def test_last_words_that_make_no_sense_are_a_failed_preflight(message: str, imag
     assert {"Preflight", "Withdrawal"} <= closed(preflight=found)
 
 
+@patient
 @given(age=st.timedeltas(timedelta(hours=-1), timedelta(days=30)))
 def test_an_old_look_opens_nothing_and_none_comes_from_the_future(age: timedelta) -> None:
     checked = (NOW - age).isoformat()
@@ -103,6 +108,7 @@ def test_an_old_look_opens_nothing_and_none_comes_from_the_future(age: timedelta
     assert ("Preflight" in closed(preflight=found)) is (age > timedelta(hours=25))
 
 
+@patient
 @given(report=reports, stop=st.none() | st.just("stop-1"), running=st.booleans(), minutes=st.integers(0, 10**6))
 def test_nothing_that_is_said_makes_a_bot_live_without_an_approval(
     report: dict[str, Any] | None, stop: str | None, running: bool, minutes: int
@@ -116,6 +122,7 @@ def test_nothing_that_is_said_makes_a_bot_live_without_an_approval(
         assert plan.live is None
 
 
+@patient
 @given(report=reports)
 def test_a_live_bot_that_leaves_is_judged_whatever_it_says(report: dict[str, Any] | None) -> None:
     """Never an error, and never gone before it says that no entry order is left."""
@@ -131,6 +138,7 @@ def test_a_live_bot_that_leaves_is_judged_whatever_it_says(report: dict[str, Any
         assert said.get("entry_orders", said.get("open_orders")) == 0
 
 
+@patient
 @given(first=limits, second=limits)
 def test_the_tightest_of_two_allows_no_more_than_either(first: Any, second: Any) -> None:
     found = tightest(first, second)

@@ -47,7 +47,7 @@ def next_steps(picture: Picture, now: datetime) -> list[str]:
     """Return what a person could do, the most pressing first; nothing when nothing is to be done."""
     steps = _stop_steps(picture)
     if not steps and picture.asked_mode == "live" and picture.condition("LiveReady").status != "True":
-        waiting = [gate for gate in picture.gates if gate.state != "Open" and gate.name != "Approval"]
+        waiting = [gate for gate in picture.gates if gate.state == "Closed" and gate.name != "Approval"]
         steps += [f"Before live trading, {gate.name}: {gate.message}" for gate in waiting]
         steps += _approval_steps(picture, now)
     seen: set[str] = set()

@@ -99,8 +99,8 @@ def credentials(situation: Situation) -> Gate:
         return _closed(
             name,
             Reason.SECRET_NOT_FOUND,
-            f"The preflight has no keys: {look.problem_message} Its keys, as the spec names them: kubectl -n "
-            f"{namespace} create secret generic {reference.name} --from-literal={reference.api_key_key}=KEY "
+            f"The Secret {reference.name}, or a key in it, does not exist: kubectl -n {namespace} create secret "
+            f"generic {reference.name} --from-literal={reference.api_key_key}=KEY "
             f"--from-literal={reference.api_secret_key}=SECRET",
         )
     if situation.preflight.account is None:
@@ -113,6 +113,8 @@ def preflight(situation: Situation) -> Gate:
     name, found, look = "Preflight", situation.preflight, situation.look
     if is_fresh(found, situation.now):
         return _open(name, f"Account {found.account} was usable at {found.checked_at:%Y-%m-%dT%H:%M:%SZ}.")
+    if look is not None and look.problem is Reason.SECRET_NOT_FOUND:
+        return _waiting(name, look.problem, "The preflight waits for the keys.")
     if look is not None and look.problem is not None:
         return _waiting(name, look.problem, f"The preflight cannot start: {look.problem_message}")
     why = "; ".join(found.reasons)
@@ -258,7 +260,7 @@ def backup(situation: Situation) -> Gate:
     """Ask whether there is a fresh and verified backup, where the database has a BackupSchedule."""
     name, schedules = "Backup", situation.schedules
     if schedules is None:
-        return _waiting(name, Reason.BACKUP_MISSING, "The BackupSchedules have not been read yet.")
+        return _waiting(name, Reason.BACKUP_MISSING, "It is looked at once there is something to approve.")
     ours = [schedule for schedule in schedules if _same_database(situation.bot, schedule)]
     if not ours:
         return _open(name, "The database has no BackupSchedule.")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
+from tradingbot_operator.api.v1alpha1.live import LiveState
 from tradingbot_operator.api.v1alpha1.safety import Mode
 from tradingbot_operator.desired.kinds import BACKUP_SCHEDULE, CONFIG_MAP, DEPLOYMENT, JOB, POD
 from tradingbot_operator.desired.naming import BOT_COMPONENT, COMPONENT_LABEL, PREFLIGHT_COMPONENT, child_name
@@ -185,6 +186,13 @@ class LiveTrading:
                 self._store.discard(ObjectId(kind.kind, key.namespace, meta["name"]))
                 pruned.append(f"pruned {kind.kind} {meta['name']}")
         return pruned
+
+
+def is_awaited(plan: Plan | None, report: Mapping[str, Any] | None) -> bool:
+    """Return whether the live bot has been told to open nothing more, and has not said yet that it does."""
+    if plan is None or plan.live is None or plan.live.state is LiveState.TRADING:
+        return False
+    return plan.live.state is LiveState.LEAVING or str((report or {}).get("state")) in {"ACTIVE", "PAUSED"}
 
 
 def part_of(plan: Plan) -> LivePart:

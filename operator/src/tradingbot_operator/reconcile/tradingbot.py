@@ -33,7 +33,7 @@ from tradingbot_operator.policy.stop import last_stop, read_report, refused
 from tradingbot_operator.reconcile.children import Blocked, Children, ensure_all, retryable
 from tradingbot_operator.reconcile.deletion import Finalizers
 from tradingbot_operator.reconcile.latching import Latching
-from tradingbot_operator.reconcile.live import LiveTrading, part_of
+from tradingbot_operator.reconcile.live import LiveTrading, is_awaited, part_of
 from tradingbot_operator.reconcile.recorded import ready_of, recorded_status
 from tradingbot_operator.reconcile.stopping import Stopping
 from tradingbot_operator.runtime.controller import Result, RetryError
@@ -362,8 +362,7 @@ class TradingBotReconciler:
         confirmed = reported is not None and is_verified(reported)
         resume = scope.bot.spec.resume if scope.bot else None
         resuming = recorded is not None and resume is not None and resume.stop_id == recorded.id
-        leaving = scope.plan is not None and scope.plan.reason is Reason.LEAVING_LIVE
-        urgent = leaving or (stopping and (resuming or not confirmed))
+        urgent = is_awaited(scope.plan, self._bots.report(scope.key).body) or (stopping and (resuming or not confirmed))
         self._bots.follow(scope.key, chosen["status"]["podIP"] if chosen else None, urgent=urgent)
 
     def _is_unsure(self, scope: Scope) -> bool:
