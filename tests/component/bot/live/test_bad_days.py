@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 from decimal import Decimal
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from tests.component.bot.live.world import CONFIG, PRICE, RISE, TARGET, LiveWorld, ledger, rows, until
@@ -63,9 +65,13 @@ async def test_killed_at_random_moments_nothing_is_doubled_and_nothing_forgotten
         bot = bots("mortal", database, **settings)
         swing = asyncio.create_task(_swing(world, chance))
         for _ in range(KILLS):
+            before = len(world.truth.orders)
             bot.start()
-            await bot.trading(40.0)
-            await asyncio.sleep(chance.uniform(0.2, 4.0))
+            await bot.trading(60.0)
+            with contextlib.suppress(AssertionError):
+                # Near an order is where it hurts.
+                await until(partial(_more_orders, world, before), "an order", bot, 8.0)
+            await asyncio.sleep(chance.uniform(0.0, 0.6))
             bot.kill()
         swing.cancel()
         world.server.faults.clear()
@@ -75,8 +81,12 @@ async def test_killed_at_random_moments_nothing_is_doubled_and_nothing_forgotten
         await asyncio.sleep(3.0)
         await agrees(bot)
         assert await asyncio.to_thread(bot.end) == 0
-        assert len(world.truth.orders) > 5, "it traded between its deaths"
+        assert len(world.truth.orders) > KILLS // 2, "it traded between its deaths"
         await audit(world, database)
+
+
+def _more_orders(world: LiveWorld, before: int) -> bool:
+    return len(world.truth.orders) > before
 
 
 async def _swing(world: LiveWorld, chance: random.Random) -> None:
