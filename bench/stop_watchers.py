@@ -23,6 +23,7 @@ from tests.unit.bot.harness import Bot, ScriptedParams, buy, flat, leave
 from tradingbot.domain.effects import Submit
 from tradingbot.domain.orders import Role
 from tradingbot.domain.states import State
+from tradingbot.observe.metrics import Metrics
 from tradingbot.runtime.clock import WallClock
 from tradingbot.runtime.control import Control
 from tradingbot.runtime.selfwatch import Address, SelfWatch
@@ -115,9 +116,8 @@ class WatchedBot:
     def __init__(self, place: Place, name: str, uid: str) -> None:
         self.seen = Seen()
         clock = WallClock()
-        gauge = SimpleNamespace(set=lambda _value: None)
-        metrics = SimpleNamespace(state=gauge, watch=gauge)
-        self.control = _Control(cast("Any", _Store()), clock, cast("Any", None), cast("Any", metrics))
+        health = cast("Any", SimpleNamespace(database=True))
+        self.control = _Control(cast("Any", _Store()), clock, health, Metrics("simulation", "Spot", name))
         self.control.seen = self.seen
         self.bot = Bot(Eager, board=self.control.board)
         self.control.runner = cast("Any", _Runner(self.bot))
