@@ -14,6 +14,7 @@ BENCHMARKS = {
     "operator_scale": "1,000 TradingBots on one API server, against a bare client that writes the same children",
     "peer_speed": "our engine and simulated exchange against nautilus_trader, freqtrade and backtrader",
     "bot_core": "the checks before an order, from a tick to a durable order, memory of an idle bot, --help",
+    "restart": "a bot that crashed with 1,000 open orders, from its start to orders that agree with the exchange",
     "stop": "from a patch to the closed gate, against a bare watch; stops against GitOps tools that take them back",
     "stop_orders": "fifty orders cancelled and verified at 50 ms, and tradingbot kill to its first cancel",
     "demo_cached": "make demo on a machine where everything is cached, to the first trade",
