@@ -34,6 +34,15 @@ def test_a_limit_an_alarm_and_an_unknown_order_are_told() -> None:
     assert {Kind.LIMIT, Kind.ALARM, Kind.UNKNOWN, Kind.STOP, Kind.HALT} == URGENT
 
 
+def test_orders_that_wait_for_a_person_are_told_each_for_itself_and_for_an_hour_only() -> None:
+    bot = Bot(lambda: Scripted({}))
+    effects = [fx.Alarm("CONFIRMATION_REQUIRED", f"{symbol}: 5000 waits", 9) for symbol in ("BTC/USD", "ETH/USD")]
+    found = notes.compose(effects, bot.engine.state, "USD")
+    assert [note.kind for note in found] == [Kind.CONFIRMATION, Kind.CONFIRMATION]
+    assert len({note.key for note in found}) == 2
+    assert {note.seconds for note in found} == {3600.0}
+
+
 def test_a_position_is_told_of_when_it_is_closed_and_not_before() -> None:
     bot = Bot(lambda: Scripted({1: buy(990, 1040)})).show(flat(0, 1000.0), flat(1, 1000.0))
     effects = [effect for effect in bot.effects if isinstance(effect, fx.Traded)]

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from tradingbot.risk.latch import Board
 
 
+CONFIRMATION = "CONFIRMATION_REQUIRED"
 OWN_NOTE = frozenset({"shutdown"})
 """Sources that are told of in another way."""
 
@@ -32,7 +33,8 @@ def compose(effects: Iterable[fx.Effect], state: EngineState, quote: str) -> lis
                 title = f"{held.name}: {source.replace('_', ' ')}"
                 notes.append(Note(key=f"latch:{source}:{ts}", kind=Kind.LIMIT, title=title, text=reason))
             case fx.Alarm(code=code, text=text, ts=ts):
-                notes.append(Note(key=f"alarm:{code}:{ts}", kind=Kind.ALARM, title=code, text=text))
+                kind = Kind.CONFIRMATION if code == CONFIRMATION else Kind.ALARM
+                notes.append(Note(key=f"alarm:{code}:{ts}:{text[:200]}", kind=kind, title=code, text=text))
             case fx.Query(client_id=client_id, symbol=symbol):
                 text = f"the exchange did not say what became of order {client_id} for {symbol}; it is being asked"
                 notes.append(Note(key=f"unknown:{client_id}", kind=Kind.UNKNOWN, title="order unknown", text=text))
