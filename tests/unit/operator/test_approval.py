@@ -128,6 +128,8 @@ OTHER_VALUES: dict[str, st.SearchStrategy[Any]] = {
     "simulation.initialCapital": money,
     "database.poolSize": st.integers(1, 100),
     "database.maxOverflow": st.integers(0, 100),
+    "database.keepDecisionsDays": st.integers(1, 36_500),
+    "database.keepEquityDays": st.integers(1, 36_500),
     "notifications": st.just({"slack": {"secretRef": {"name": "slack"}}}),
     "update": st.just({"rollback": False}),
     "deletionPolicy": st.sampled_from(["Retain", "Flatten"]),
@@ -175,7 +177,7 @@ def test_every_field_of_the_spec_is_declared_risked_or_not() -> None:
 
 
 def test_every_leaf_of_what_is_risked_is_tried_below() -> None:
-    not_approved = {"database.poolSize", "database.maxOverflow"}
+    not_approved = {f"database.{name}" for name in ("poolSize", "maxOverflow", "keepDecisionsDays", "keepEquityDays")}
     found = {path for path in leaves(TradingBotSpec) if path.split(".")[0] in RISKED} - not_approved
     assert found == set(RISKED_VALUES)
 
