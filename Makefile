@@ -91,6 +91,8 @@ crds-check: setup ## fail when what is generated is not what the models say
 
 .PHONY: test test-unit test-component test-browser test-api test-cluster test-e2e bench
 PYTEST = $(BIN)/pytest
+# These tests wait for processes and servers more than they compute: several at a time, each with servers of its own.
+PARALLEL = --dist worksteal --numprocesses
 test: lint types contracts crds-check test-unit test-component test-browser test-api test-cluster test-e2e ## everything; sets up what it needs
 	@echo "all of make test passed"
 
@@ -99,14 +101,14 @@ test-unit: setup cluster-binaries ## pure logic, and the charts as helm renders 
 
 test-component: setup ## with real PostgreSQL: a minute
 	@$(BIN)/python -m tests.support.prerequisites
-	@$(PYTEST) tests/component
+	@$(PYTEST) $(PARALLEL) 4 tests/component
 
 test-browser: setup ## the page in a real Chromium: a minute
 	@$(BIN)/python -m tests.support.prerequisites
 	@$(PYTEST) tests/browser
 
 test-api: setup ## with a real Kubernetes API server: minutes
-	@$(PYTEST) tests/api
+	@$(PYTEST) $(PARALLEL) 3 tests/api
 
 test-cluster: setup ## the local cluster itself: start, crash, stop
 	@$(PYTEST) tests/cluster

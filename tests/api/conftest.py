@@ -20,13 +20,15 @@ if TYPE_CHECKING:
 def kubeconfig() -> Iterator[Path]:
     """Give the kubeconfig of a real API server: a given one, or a control plane without nodes.
 
-    One that ran before goes on running, and so does any with TRADINGBOT_KEEP=1, to look at what a test left.
+    Each worker of a parallel run has one of its own. One that ran before goes on running, and so does any with
+    TRADINGBOT_KEEP=1, to look at what a test left.
     """
     given = os.environ.get("TRADINGBOT_TEST_KUBECONFIG")
     if given:
         yield Path(given)
         return
-    instance = provider.make(Layout.of("api"))
+    worker = os.environ.get("PYTEST_XDIST_WORKER")
+    instance = provider.make(Layout.of(f"api-{worker}" if worker else "api"))
     ran = instance.status().running
     instance.up(UpOptions(control_plane_only=True))
     yield instance.kubeconfig()

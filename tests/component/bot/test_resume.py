@@ -77,7 +77,7 @@ async def test_the_id_of_this_very_stop_resumes_once_and_no_other_does(
         assert (status["state"], told["state"], told["id"]) == ("KILLED", "ACTIVE", None)
         assert told["reason"].endswith(f"set it to {first}")
     await api.edit(resume=wish(first), emergencyStop=STOP)
-    await bot.until(lambda s: any("emergencyStop.active is true" in r["reason"] for r in s["reasons"]))
+    await bot.until(lambda s: any("set spec.emergencyStop.active to false" in r["reason"] for r in s["reasons"]))
     assert await until_rows(database, CLEARED, 0) == 0
     await api.edit(emergencyStop=OFF)
     status = await bot.until(active)
