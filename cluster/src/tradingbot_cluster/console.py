@@ -105,8 +105,3 @@ def step(name: str) -> Iterator[Step]:
 def note(message: str) -> None:
     """Tell something that belongs to no step."""
     console.print(message, markup=False)
-
-
-def warn(message: str) -> None:
-    """Tell something that the person should know although the command goes on."""
-    console.print(f"warning: {message}", style="yellow", markup=False)

@@ -62,10 +62,6 @@ class Kubectl:
             raise ClusterError(f"kubectl {' '.join(arguments)}: {done.stderr.strip()}")
         return done.stdout
 
-    def succeeds(self, *arguments: str, timeout: float = 60) -> bool:
-        """Return whether kubectl ends well."""
-        return self._run(arguments, None, timeout).returncode == 0
-
     def apply(self, documents: Sequence[dict[str, Any]]) -> None:
         """Apply objects by server-side apply."""
         text = yaml.safe_dump_all(documents, sort_keys=False)

@@ -130,26 +130,9 @@ def closing(
     if role.protective and stop is None and target is None:
         return None
     kind = {Role.STOP: OrderType.STOP, Role.TARGET: OrderType.LIMIT}.get(role, OrderType.MARKET)
-    return Approved(
-        Intent(
-            client_id=draft.client_id,
-            bot=draft.bot,
-            epoch=draft.epoch,
-            seq=draft.seq,
-            symbol=instrument.symbol,
-            side=Side.SELL if position.quantity > 0 else Side.BUY,
-            type=kind,
-            role=role,
-            quantity=quantity,
-            strategy=draft.strategy,
-            reason=reason,
-            ts=draft.ts,
-            limit_price=target if role is Role.TARGET else limit,
-            stop_price=stop,
-            reduce_only=True,
-            hold=ZERO,
-        )
-    )
+    side = Side.SELL if position.quantity > 0 else Side.BUY
+    best = target if role is Role.TARGET else limit
+    return _reduce_only(instrument, side, kind, role, quantity, draft, reason, limit=best, stop=stop)
 
 
 def reducing(
@@ -169,6 +152,22 @@ def reducing(
     price = limit if stop is None else stop
     if size <= 0 or price is None or price <= 0 or instrument.market_type is not MarketType.SPOT:
         return None
+    kind, role = (OrderType.MARKET, Role.FLATTEN) if stop is None else (OrderType.STOP, Role.STOP)
+    return _reduce_only(instrument, Side.SELL, kind, role, size, draft, reason, limit=limit, stop=stop)
+
+
+def _reduce_only(
+    instrument: Instrument,
+    side: Side,
+    kind: OrderType,
+    role: Role,
+    quantity: Decimal,
+    draft: Draft,
+    reason: str,
+    *,
+    limit: Decimal | None,
+    stop: Decimal | None,
+) -> Approved[Intent]:
     return Approved(
         Intent(
             client_id=draft.client_id,
@@ -176,10 +175,10 @@ def reducing(
             epoch=draft.epoch,
             seq=draft.seq,
             symbol=instrument.symbol,
-            side=Side.SELL,
-            type=OrderType.MARKET if stop is None else OrderType.STOP,
-            role=Role.FLATTEN if stop is None else Role.STOP,
-            quantity=size,
+            side=side,
+            type=kind,
+            role=role,
+            quantity=quantity,
             strategy=draft.strategy,
             reason=reason,
             ts=draft.ts,

@@ -80,15 +80,7 @@ class Control:
         if origin != "spec":
             # Made from the time, which may go back: a resume that is in the object already must not name this stop.
             stop_id = self.resume.unused(stop_id)
-        row = LatchRow(
-            source=EMERGENCY,
-            state=State.KILLED,
-            reason=reason,
-            since=self.clock.now(),
-            stop_id=stop_id,
-            origin=origin,
-            close_positions=close_positions,
-        )
+        row = self._stop_row(stop_id, origin, reason, close_positions=close_positions)
         if origin == "spec":
             self.resume.active = row
         ours = self.stop
@@ -117,16 +109,17 @@ class Control:
                 self.latch(msgspec.structs.replace(ours, close_positions=True))
             return
         _log.error("emergency stop found in the status", stop_id=stop_id, origin=origin, reason=reason)
-        self.latch(
-            LatchRow(
-                source=EMERGENCY,
-                state=State.KILLED,
-                reason=reason,
-                since=self.clock.now(),
-                stop_id=stop_id,
-                origin=origin,
-                close_positions=close_positions,
-            )
+        self.latch(self._stop_row(stop_id, origin, reason, close_positions=close_positions))
+
+    def _stop_row(self, stop_id: str, origin: str, reason: str, *, close_positions: bool) -> LatchRow:
+        return LatchRow(
+            source=EMERGENCY,
+            state=State.KILLED,
+            reason=reason,
+            since=self.clock.now(),
+            stop_id=stop_id,
+            origin=origin,
+            close_positions=close_positions,
         )
 
     def latch(self, row: LatchRow, *, durable: bool = False) -> None:
