@@ -131,6 +131,19 @@ def test_the_digest_of_a_deleted_bot_of_the_same_name_is_worth_nothing(bot: Live
     bot.stays_out()
 
 
+def test_no_preflight_with_the_keys_runs_under_somebody_elses_service_account(bot: LiveBot) -> None:
+    theirs = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "tradingbot-a"}}
+    bot.namespace.create(theirs)
+    bot.namespace.bot(**LIVE)
+    bot.namespace.wait_for_condition("Ready", "False", "NameTaken")
+    assert not bot.namespace.list("Job")
+    bot.namespace.delete("ServiceAccount", "tradingbot-a")
+    looked_at_again = {"metadata": {"annotations": {"looked-at": "again"}}}
+    bot.namespace.edit("TradingBot", "a", looked_at_again)
+    bot.preflight()
+    assert bot.digest()
+
+
 def test_an_approval_ends_without_any_event(bot: LiveBot) -> None:
     bot.go_live(seconds=12)
     bot.until("Trading")

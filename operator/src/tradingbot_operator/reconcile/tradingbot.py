@@ -232,7 +232,8 @@ class TradingBotReconciler:
             if not scope.blocked and held_down is None:
                 deployment = self._deployment(scope)
                 await children.prune(scope.key, scope.uid, scope.desired.config_map, deployment)
-            if scope.bot is not None and scope.plan is not None:
+            if scope.bot is not None and scope.plan is not None and not scope.blocked:
+                # Its pod has the account's keys: like the bot's it waits for its own ServiceAccount and NetworkPolicy.
                 children.written += await self._live.look(scope.key, scope.bot, scope.plan)
         except KubeError as error:
             return error
