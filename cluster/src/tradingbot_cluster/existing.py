@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NoReturn
+from typing import TYPE_CHECKING, Final
 
 from tradingbot_cluster import binaries, commands
 from tradingbot_cluster import state as states
 from tradingbot_cluster.console import step
 from tradingbot_cluster.errors import UsageError
 from tradingbot_cluster.files import exclusive, write_atomically
+from tradingbot_cluster.images import docker
+from tradingbot_cluster.images.push import BuildahPusher, DockerPusher
 from tradingbot_cluster.interface import ClusterStatus, Image, UpOptions
 from tradingbot_cluster.kind import forget, kubectl_status
 
 if TYPE_CHECKING:
     from tradingbot_cluster.commands import Runner
+    from tradingbot_cluster.images.push import Pusher
     from tradingbot_cluster.paths import Layout
 
 KUBECONFIG_VARIABLE: Final = "KUBECONFIG_EXISTING"
 CONTEXT_VARIABLE: Final = "CONTEXT_EXISTING"
+REGISTRY_VARIABLE: Final = "REGISTRY_EXISTING"
 
 
 class ExistingProvider:
@@ -27,8 +31,11 @@ class ExistingProvider:
 
     name = "existing"
 
-    def __init__(self, layout: Layout, run: Runner = commands.run, kubectl: str = "") -> None:
+    def __init__(
+        self, layout: Layout, run: Runner = commands.run, kubectl: str = "", pusher: Pusher | None = None
+    ) -> None:
         self.layout = layout
+        self._pusher = pusher
         self._run = run
         self._kubectl_program = kubectl
 
@@ -39,6 +46,7 @@ class ExistingProvider:
         known = states.load(self.layout)
         file = os.environ.get(KUBECONFIG_VARIABLE) or (known.kubeconfig if known else "")
         context = os.environ.get(CONTEXT_VARIABLE) or (known.context if known else "")
+        registry = os.environ.get(REGISTRY_VARIABLE) or (known.registry if known else "")
         if not file:
             raise UsageError(
                 f"CLUSTER=existing needs {KUBECONFIG_VARIABLE}=<file>, and takes {CONTEXT_VARIABLE}=<name>"
@@ -53,7 +61,12 @@ class ExistingProvider:
                 content = self._run([self._kubectl(), f"--kubeconfig={Path(file).resolve()}", *chosen, *view])
                 write_atomically(self.layout.kubeconfig, content, 0o600)
                 state = states.State(
-                    self.layout.instance, self.name, kubeconfig=str(Path(file).resolve()), context=context
+                    self.layout.instance,
+                    self.name,
+                    kubeconfig=str(Path(file).resolve()),
+                    context=context,
+                    registry=registry,
+                    pushed=known.pushed if known else [],
                 )
                 states.save(self.layout, state)
             with step("API server of the existing cluster"):
@@ -78,19 +91,34 @@ class ExistingProvider:
         return self.layout.kubeconfig
 
     def build_images(self, names: list[str]) -> list[Image]:
-        """Refuse: this tool does not know how an image gets into a cluster that is not its own."""
-        self._refuse(", ".join(names) or "the images")
+        """Build what has changed, with Docker where it works, and push it to the registry that the user names.
+
+        Without Docker no official image can be had either, and the stack's images are built and pushed as well.
+        """
+        state = states.load(self.layout)
+        registry = (os.environ.get(REGISTRY_VARIABLE) or (state.registry if state else "")).rstrip("/")
+        if not registry or state is None:
+            raise UsageError(
+                f"how do images get into this cluster? {REGISTRY_VARIABLE}=<registry>/<path> names a registry that you "
+                "may push to and the cluster pulls from"
+            )
+        pusher = self._pusher or (DockerPusher(self._run) if docker.works(self._run) else BuildahPusher())
+        built = []
+        for source in pusher.select(names):
+            tag = pusher.digest(source)
+            target = f"{registry}/{source.name}:{tag}"
+            if target not in state.pushed:
+                with step(f"build and push {target}"):
+                    pusher.push(source, target)
+                state.registry, state.pushed = registry, [*state.pushed, target]
+                states.save(self.layout, state)
+            built.append(Image(source.name, target, tag))
+        return built
 
     def load_image(self, reference: str, archive: Path | None = None) -> bool:
-        """Refuse: this tool does not know how an image gets into a cluster that is not its own."""
+        """Refuse: what is not built here is pushed by whoever has it."""
         del archive
-        self._refuse(reference)
-
-    def _refuse(self, what: str) -> NoReturn:
-        raise UsageError(
-            f"{what}: build Dockerfile.operator and Dockerfile.bot, push them to a registry that the cluster pulls "
-            "from, and name them in the charts' values (image.repository, image.tag)"
-        )
+        raise UsageError(f"{reference}: push it to a registry that the cluster pulls from")
 
     def _kubectl(self) -> str:
         return self._kubectl_program or str(binaries.find("kubectl"))

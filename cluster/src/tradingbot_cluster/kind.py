@@ -11,9 +11,9 @@ from tradingbot_cluster import state as states
 from tradingbot_cluster.console import step
 from tradingbot_cluster.errors import ClusterError, UsageError
 from tradingbot_cluster.files import exclusive
-from tradingbot_cluster.images import catalogue
+from tradingbot_cluster.images import catalogue, docker
 from tradingbot_cluster.interface import ClusterStatus, ComponentStatus, Image, UpOptions
-from tradingbot_cluster.paths import DEFAULT_INSTANCE, checkout_root
+from tradingbot_cluster.paths import DEFAULT_INSTANCE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,16 +24,13 @@ if TYPE_CHECKING:
 
 # The image that the pinned kind was released with.
 NODE_IMAGE: Final = "kindest/node:v1.34.0@sha256:7416a61b42b1662ca6ca89f02028ac133a309a2a30ba309614e8ec94d976dc5a"
-BASE_IMAGE: Final = "python:3.13-slim"
 
 
 def docker_works(variables: Mapping[str, str], run: Runner = commands.run) -> bool:
     """Return whether a Docker engine answers and has, or can pull, the image of a node."""
     if shutil.which("docker", path=variables.get("PATH", os.defpath)) is None:
         return False
-    try:
-        run(["docker", "info", "--format", "{{.ServerVersion}}"], timeout=15)
-    except ClusterError:
+    if not docker.works(run):
         return False
     for question in (["docker", "image", "inspect", NODE_IMAGE], ["docker", "manifest", "inspect", NODE_IMAGE]):
         try:
@@ -102,23 +99,12 @@ class KindProvider:
     def build_images(self, names: list[str]) -> list[Image]:
         """Build with Docker what has changed, and load it. The stack's images are the official ones."""
         built = []
-        root = checkout_root()
-        base = os.environ.get("TRADINGBOT_BASE_IMAGE") or BASE_IMAGE
         for source in catalogue.select(names, stack=False):
             if source.stack:
                 raise UsageError(f"the image {source.name} is not built for kind: the official one is pulled")
-            tag = catalogue.digest(source, base)
-            reference = catalogue.reference(source, tag)
-            latest = catalogue.reference(source, "dev")
-            with step(f"build image {source.name}") as running:
-                if self._has(reference):
-                    running.result("unchanged")
-                else:
-                    arguments = [f"--build-arg=BASE_IMAGE={base}", f"--file={root / source.dockerfile}"]
-                    tags = [f"--tag={reference}", f"--tag={latest}"]
-                    self._run(["docker", "build", *arguments, *tags, str(root)], timeout=1800)
-            self.load_image(reference)
-            built.append(Image(source.name, reference, tag))
+            image = docker.build(self._run, source)
+            self.load_image(image.reference)
+            built.append(image)
         return built
 
     def load_image(self, reference: str, archive: Path | None = None) -> bool:
@@ -132,13 +118,6 @@ class KindProvider:
             return False
         with step(f"load image {reference}"):
             self._kind("load", "docker-image", reference, f"--name={self.cluster}", timeout=600)
-        return True
-
-    def _has(self, reference: str) -> bool:
-        try:
-            self._run(["docker", "image", "inspect", reference])
-        except ClusterError:
-            return False
         return True
 
     def _names(self) -> tuple[str, str]:

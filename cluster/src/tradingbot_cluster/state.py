@@ -41,6 +41,9 @@ class State:
     #: the user's own kubeconfig, of the provider `existing`
     kubeconfig: str = ""
     context: str = ""
+    #: where that cluster pulls the images from, and what was pushed there
+    registry: str = ""
+    pushed: list[str] = field(default_factory=list)
     version: int = VERSION
 
 

@@ -9,6 +9,7 @@ import pytest
 from tradingbot_cluster import state as states
 from tradingbot_cluster.errors import ClusterError, UsageError
 from tradingbot_cluster.existing import ExistingProvider
+from tradingbot_cluster.images.catalogue import select
 from tradingbot_cluster.interface import UpOptions
 from tradingbot_cluster.kind import NODE_IMAGE, KindProvider
 from tradingbot_cluster.paths import Layout, checkout_root
@@ -16,6 +17,8 @@ from tradingbot_cluster.paths import Layout, checkout_root
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
+
+    from tradingbot_cluster.images.catalogue import ImageSource
 
 
 class Recorder:
@@ -38,7 +41,7 @@ class Recorder:
 def layout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Layout:
     monkeypatch.setattr("tradingbot_cluster.paths.runtime_base", lambda: tmp_path / "run")
     monkeypatch.setattr("tradingbot_cluster.paths.LONGEST_DATA_PATH", 1000)
-    for name in ("KUBECONFIG_EXISTING", "CONTEXT_EXISTING", "TRADINGBOT_BASE_IMAGE"):
+    for name in ("KUBECONFIG_EXISTING", "CONTEXT_EXISTING", "REGISTRY_EXISTING", "TRADINGBOT_BASE_IMAGE"):
         monkeypatch.delenv(name, raising=False)
     return Layout.of("default", tmp_path / "state")
 
@@ -167,9 +170,69 @@ def test_what_only_the_local_provider_can_is_refused(layout: Layout, options: Up
             provider.up(options)
 
 
-def test_existing_says_how_images_get_there(layout: Layout) -> None:
-    provider = ExistingProvider(layout, Recorder(), "kubectl")
-    with pytest.raises(UsageError, match="push them to a registry"):
+class Pushed:
+    """Notes what is pushed."""
+
+    def __init__(self) -> None:
+        self.targets: list[str] = []
+
+    def select(self, names: list[str]) -> list[ImageSource]:
+        return select(names, stack=False)
+
+    def digest(self, source: ImageSource) -> str:
+        return f"hash-of-{source.name}"
+
+    def push(self, source: ImageSource, target: str) -> None:
+        self.targets.append(target)
+
+
+@pytest.fixture
+def theirs(layout: Layout, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Pushed:
+    """Name an existing cluster, which is up."""
+    (tmp_path / "theirs").write_text("their content")
+    monkeypatch.setenv("KUBECONFIG_EXISTING", str(tmp_path / "theirs"))
+    pusher = Pushed()
+    ExistingProvider(layout, Recorder(), "kubectl", pusher).up(UpOptions())
+    return pusher
+
+
+def test_existing_asks_for_a_registry(layout: Layout, theirs: Pushed) -> None:
+    provider = ExistingProvider(layout, Recorder(), "kubectl", theirs)
+    with pytest.raises(UsageError, match="REGISTRY_EXISTING=<registry>/<path>"):
         provider.build_images([])
-    with pytest.raises(UsageError, match="push them to a registry"):
+    with pytest.raises(UsageError, match="push it to a registry"):
         provider.load_image("some/image:1")
+
+
+def test_existing_pushes_each_image_once(layout: Layout, theirs: Pushed, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REGISTRY_EXISTING", "registry.example/me/")
+    images = ExistingProvider(layout, Recorder(), "kubectl", theirs).build_images([])
+    assert [image.reference for image in images] == theirs.targets
+    assert theirs.targets == [
+        "registry.example/me/operator:hash-of-operator",
+        "registry.example/me/bot:hash-of-bot",
+    ]
+    monkeypatch.delenv("REGISTRY_EXISTING")
+    again = ExistingProvider(layout, Recorder(), "kubectl", theirs)
+    again.up(UpOptions())
+    assert again.build_images([]) == images
+    assert len(theirs.targets) == 2
+
+
+def test_another_registry_gets_the_images_too(layout: Layout, theirs: Pushed, monkeypatch: pytest.MonkeyPatch) -> None:
+    for registry in ("registry.example/me", "other.example"):
+        monkeypatch.setenv("REGISTRY_EXISTING", registry)
+        ExistingProvider(layout, Recorder(), "kubectl", theirs).build_images(["bot"])
+    assert theirs.targets == ["registry.example/me/bot:hash-of-bot", "other.example/bot:hash-of-bot"]
+
+
+def test_docker_pushes_what_it_built(layout: Layout, theirs: Pushed, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REGISTRY_EXISTING", "registry.example/me")
+    run = Recorder()
+    (image,) = ExistingProvider(layout, run, "kubectl").build_images(["bot"])
+    assert run.commands[0].startswith("docker info")
+    assert run.commands[-2:] == [
+        f"docker tag localhost/tradingbot/bot:{image.digest} {image.reference}",
+        f"docker push --quiet {image.reference}",
+    ]
+    assert theirs.targets == []

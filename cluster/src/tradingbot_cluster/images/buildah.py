@@ -106,6 +106,20 @@ class Buildah:
         finally:
             partial.unlink(missing_ok=True)
 
+    def push(self, reference: str, archive: Path, target: str) -> None:
+        """Push an image to a registry as `target`; its archive stands in where the storage has forgotten it."""
+        if not self.exists(reference):
+            loaded = self._run("pull", f"docker-archive:{archive}")
+            if loaded.returncode != 0:
+                raise ClusterError(f"buildah pull docker-archive:{archive}: {loaded.stderr.strip()[-2000:]}")
+        plain = [f"--tls-verify={str(not _is_loopback(target)).lower()}"]
+        done = self._run("push", *plain, reference, f"docker://{target}")
+        if done.returncode != 0:
+            raise ClusterError(
+                f"buildah push {target}: {done.stderr.strip()[-2000:]}\n"
+                f"Log in with: buildah login {target.partition('/')[0]}"
+            )
+
     def limit(self) -> None:
         """Forget all images and layers when they have become too many: what is needed is in the archives."""
         used = subprocess.run(["du", "-sk", str(self._storage)], capture_output=True, text=True, check=False)
@@ -166,6 +180,11 @@ class Buildah:
                 running.update(line.strip())
         if child.returncode != 0:
             raise ClusterError("the build of the image failed:\n" + "\n".join(lines))
+
+
+def _is_loopback(target: str) -> bool:
+    """Return whether a registry is on this machine, where nobody has certificates."""
+    return target.partition("/")[0].rpartition(":")[0] in {"localhost", "127.0.0.1", "[::1]"}
 
 
 def _link_or_copy(source: Path, target: Path) -> None:
