@@ -7,7 +7,6 @@ import os
 import signal
 import sqlite3
 import subprocess
-import sys
 import time
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -30,7 +29,7 @@ class AloneProcess(BotProcess):
 
     def start(self) -> AloneProcess:
         keep = {name: os.environ[name] for name in ("PATH", "TMPDIR", "LANG") if name in os.environ}
-        command = [sys.executable, "-m", "tradingbot.cli.main", "run", "--data-dir", str(self.data)]
+        command = [*self.program, "run", "--data-dir", str(self.data)]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 [*command, "--port", str(self.port), *self.options],

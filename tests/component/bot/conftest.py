@@ -10,6 +10,8 @@ from tests.component.bot.alone import AloneProcess
 from tests.component.bot.process import BotProcess
 from tests.support import postgresql
 
+from tradingbot.domain import secrecy
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
     from pathlib import Path
@@ -19,6 +21,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "component/bot" in str(item.path):
             item.add_marker(pytest.mark.component)
+
+
+@pytest.fixture(autouse=True)
+def secrets_end_with_their_test() -> Iterator[None]:
+    """Let a word that was a password in one test be a word in the next."""
+    yield
+    secrecy.forget()
 
 
 @pytest.fixture(scope="session")

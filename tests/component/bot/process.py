@@ -38,6 +38,7 @@ class BotProcess:
         self.log = folder / f"{name}.log"
         self.termination = folder / f"{name}.termination"
         self.process: subprocess.Popen[bytes] | None = None
+        self.program = [sys.executable, "-m", "tradingbot.cli.main"]
 
     def start(self) -> BotProcess:
         path = self.folder / f"{self.name}.yaml"
@@ -54,8 +55,7 @@ class BotProcess:
             **self.environment,
         }
         with self.log.open("ab") as log:
-            command = [sys.executable, "-m", "tradingbot.cli.main", "run"]
-            self.process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
+            self.process = subprocess.Popen([*self.program, "run"], env=environment, stdout=log, stderr=log)
         return self
 
     def send(self, number: signal.Signals) -> None:

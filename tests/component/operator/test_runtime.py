@@ -12,6 +12,8 @@ import aiohttp
 import pytest
 import structlog
 from aiohttp import web
+from multidict import CIMultiDict, CIMultiDictProxy
+from yarl import URL
 
 from tradingbot_operator.runtime import logs
 from tradingbot_operator.runtime.bots import BotPoller
@@ -262,25 +264,53 @@ async def test_a_problem_that_lasts_stops_the_process(monkeypatch: pytest.Monkey
     assert said == ["x: broken"]
 
 
-def test_every_line_is_json_with_the_names_of_its_pass() -> None:
-    out = io.StringIO()
+@pytest.fixture
+def out() -> Iterator[io.StringIO]:
+    """Give what is logged, and put the logs back afterwards."""
+    stream = io.StringIO()
     root = logging.getLogger()
     before, level = root.handlers[:], root.level
+    logs.configure("INFO", stream)
+    yield stream
+    root.handlers[:] = before
+    root.setLevel(level)
+    structlog.reset_defaults()
+
+
+def test_a_request_that_fails_is_logged_without_the_operators_own_token(out: io.StringIO) -> None:
+    """A library may show a request with its headers, and a traceback must not show the variables of its frames."""
+    token = "eyJhbGciOiJSUzI1NiIsImtpZCI6IjEifQ.e30.c2lnbmF0dXJl"
+    headers = CIMultiDictProxy(CIMultiDict({"Authorization": f"Bearer {token}"}))
+    url = URL("https://api.example.org/apis")
+    error = aiohttp.ClientResponseError(aiohttp.RequestInfo(url, "GET", headers, url), (), status=500, message="no")
+    assert token in repr(error)
+
+    def ask(authorization: str) -> None:
+        raise RuntimeError(f"{error!r} {len(authorization)}")
+
+    structlog.get_logger("mine").warning("failed", error=error, headers=dict(headers))
+    logging.getLogger("a.library").error("request attempt failed: %r", error)
     try:
-        logs.configure("INFO", out)
-        log = structlog.get_logger("mine")
-        with logs.pass_context(key="ns/a", reconcile_id="1f"):
-            log.info("hello", field=1)
-            logging.getLogger("library").warning("careful %s", "now")
-        logging.getLogger("kopf.objects").info("noise")
-        try:
-            raise ValueError("boom")  # noqa: TRY301
-        except ValueError:
-            log.exception("failed")
-    finally:
-        root.handlers[:] = before
-        root.setLevel(level)
-        structlog.reset_defaults()
+        ask(headers["Authorization"])
+    except RuntimeError:
+        structlog.get_logger("mine").exception("failed")
+    lines = [json.loads(line) for line in out.getvalue().splitlines()]
+    assert len(lines) == 3
+    assert "RuntimeError" in lines[2]["exception"]
+    assert token not in out.getvalue()
+    assert "Bearer [not shown]" in out.getvalue()
+
+
+def test_every_line_is_json_with_the_names_of_its_pass(out: io.StringIO) -> None:
+    log = structlog.get_logger("mine")
+    with logs.pass_context(key="ns/a", reconcile_id="1f"):
+        log.info("hello", field=1)
+        logging.getLogger("library").warning("careful %s", "now")
+    logging.getLogger("kopf.objects").info("noise")
+    try:
+        raise ValueError("boom")  # noqa: TRY301
+    except ValueError:
+        log.exception("failed")
     first, second, third = (json.loads(line) for line in out.getvalue().splitlines())
     assert (first["message"], first["field"], first["key"], first["reconcile_id"]) == ("hello", 1, "ns/a", "1f")
     assert (second["message"], second["key"], second["level"]) == ("careful now", "ns/a", "warning")

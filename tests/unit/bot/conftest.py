@@ -9,6 +9,8 @@ import pytest
 import structlog
 from hypothesis import settings
 
+from tradingbot.domain import secrecy
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -23,3 +25,10 @@ def logs_end_with_their_test() -> Iterator[None]:
     yield
     structlog.reset_defaults()
     logging.getLogger().handlers[:] = handlers
+
+
+@pytest.fixture(autouse=True)
+def secrets_end_with_their_test() -> Iterator[None]:
+    """Let a word that was a password in one test be a word in the next."""
+    yield
+    secrecy.forget()

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from tradingbot.cli.terminal import Terminal
 from tradingbot.config.load import Option, load, source
 from tradingbot.domain.errors import ConfigurationError
+from tradingbot.domain.secrecy import conceal
 from tradingbot.observe import logs
 from tradingbot.observe.logfile import LogFile
 from tradingbot.ports.store import SchemaError, StoreError
@@ -120,5 +121,5 @@ async def _not_listening(app: Application, error: OSError) -> str:
 
 
 def _refuse(text: str, code: int) -> int:
-    print(f"tradingbot: {text}", file=sys.stderr)
+    print(conceal(f"tradingbot: {text}"), file=sys.stderr)
     return code

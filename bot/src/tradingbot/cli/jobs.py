@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from tradingbot.cli import termination
 from tradingbot.config.load import load
 from tradingbot.domain.errors import ConfigurationError
+from tradingbot.domain.secrecy import conceal_all
 from tradingbot.observe import logs
 from tradingbot.runtime.clock import WallClock
 
@@ -55,6 +56,7 @@ def _report(
         report = asyncio.run(body())
     except ConfigurationError as error:
         return termination.refuse(error.reason, error.message)
+    report = conceal_all(report)
     print(json.dumps(report, ensure_ascii=False), flush=True)
     termination.leave(shorten(report))
     return 0 if good(report) else 1

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import sys
+import threading
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from tradingbot.cli import remote
 from tradingbot.cli.backtest import backtest
 from tradingbot.cli.download import download
+from tradingbot.domain.secrecy import conceal
+
+if TYPE_CHECKING:
+    from types import TracebackType
 
 app = typer.Typer(
     name="tradingbot",
@@ -17,6 +23,9 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
+
+EXIT_SOFTWARE = 70
+"""It failed inside."""
 
 ConfigFile = Annotated[
     Path | None,
@@ -113,9 +122,23 @@ def kill(
     raise typer.Exit(run_kill(config, stop_id, deadline, close_positions=close_positions))
 
 
+def _say_without_secrets(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """Write a traceback as Python does, without what this process must not say."""
+    import traceback
+
+    sys.stderr.write(conceal("".join(traceback.format_exception(kind, error, trace))))
+
+
 def main() -> None:
     """Entry point of the command `tradingbot`."""
-    app()
+    threading.excepthook = lambda told: _say_without_secrets(
+        told.exc_type, told.exc_value or told.exc_type(), told.exc_traceback
+    )
+    try:
+        app()
+    except Exception as error:  # noqa: BLE001 - the last line of defence: Python itself would print all of the text
+        _say_without_secrets(type(error), error, error.__traceback__)
+        raise SystemExit(EXIT_SOFTWARE) from None
 
 
 if __name__ == "__main__":

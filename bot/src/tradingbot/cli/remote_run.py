@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from rich.console import Console
 
 from tradingbot.cli import remote_show
+from tradingbot.domain import secrecy
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,16 +33,17 @@ class _Straight(urllib.request.HTTPRedirectHandler):
 def run(url: str, key: str, method: str, path: str, body: Any, show: str, *, as_json: bool) -> int:
     """Ask, print, and return the exit code."""
     errors = Console(stderr=True, highlight=False, soft_wrap=True)
+    secrecy.hide([key])
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        errors.print(f"--api-url must be written http://HOST:PORT, not {url!r}", markup=False)
+        errors.print(secrecy.conceal(f"--api-url must be written http://HOST:PORT, not {url!r}"), markup=False)
         return EXIT_USAGE
     try:
         status, answer = _ask(url.rstrip("/") + path, key, method, body)
     except (OSError, http.client.HTTPException, ValueError) as error:
         reason = getattr(error, "reason", error)
         text = f"no bot answers at {url}: {reason}; is it running? set --api-url or TRADINGBOT_API_URL"
-        errors.print(text, markup=False)
+        errors.print(secrecy.conceal(text), markup=False)
         return EXIT_UNREACHABLE
     if as_json:
         sys.stdout.write(json.dumps(answer, indent=2, ensure_ascii=False) + "\n")

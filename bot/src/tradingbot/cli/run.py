@@ -12,6 +12,7 @@ from tradingbot.cli.alone import Wanted, is_alone, run_alone
 from tradingbot.cli.termination import refuse
 from tradingbot.config.load import load, source
 from tradingbot.domain.errors import ConfigurationError
+from tradingbot.domain.secrecy import conceal
 from tradingbot.observe import logs
 from tradingbot.wiring import EXIT_CONFIGURATION, EXIT_SOFTWARE, application, describe
 
@@ -49,6 +50,6 @@ def check(file: Path) -> int:
     try:
         print(json.dumps(describe(load(os.environ, file), os.environ), indent=2))
     except ConfigurationError as error:
-        print(f"{error.reason}: {error.message}", file=sys.stderr)
+        print(conceal(f"{error.reason}: {error.message}"), file=sys.stderr)
         return EXIT_CONFIGURATION
     return 0

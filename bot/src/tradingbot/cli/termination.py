@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from tradingbot.domain.secrecy import conceal, conceal_all
 from tradingbot.observe import logs
 
 TERMINATION_LOG = "/dev/termination-log"
@@ -22,7 +23,7 @@ def leave(body: dict[str, Any]) -> None:
     path = Path(os.environ.get("TERMINATION_LOG") or TERMINATION_LOG)
     try:
         if os.environ.get("TERMINATION_LOG") or path.exists():
-            path.write_text(json.dumps(body, ensure_ascii=False), encoding="utf-8")
+            path.write_text(json.dumps(conceal_all(body), ensure_ascii=False), encoding="utf-8")
     except OSError as error:
         _log.warning("the termination log cannot be written", path=str(path), error=str(error))
 
@@ -30,5 +31,5 @@ def leave(body: dict[str, Any]) -> None:
 def refuse(reason: str, message: str) -> int:
     """Say why a configuration cannot work, in the log and in the termination log; return the exit code."""
     _log.error(message, reason=reason, exit_code=EXIT_CONFIGURATION)
-    leave({"reason": reason, "message": message[:3500]})
+    leave({"reason": reason, "message": conceal(message)[:3500]})
     return EXIT_CONFIGURATION

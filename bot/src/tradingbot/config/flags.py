@@ -8,6 +8,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+from tradingbot.domain.secrecy import conceal
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
@@ -118,4 +120,4 @@ def _on(text: str) -> bool:
 def _without_url(error: BaseException) -> str:
     """Describe an error without the URL, which may hold a password."""
     text = str(error).splitlines()
-    return re.sub(r"\S+@", "", text[0]) if text else "no answer"
+    return re.sub(r"\S+@", "", conceal(text[0])) if text else "no answer"

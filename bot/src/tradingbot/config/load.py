@@ -10,14 +10,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import yaml
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, SecretStr, ValidationError
 
 from tradingbot.config.model import Settings
+from tradingbot.domain import secrecy
 from tradingbot.domain.errors import ConfigurationError
 from tradingbot.strategy.params import explain
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
 INVALID = "InvalidConfiguration"
 
@@ -122,12 +123,21 @@ def read_file(path: Path) -> tuple[dict[str, Any], str]:
     try:
         content = yaml.load(data, Loader=_Loader)  # noqa: S506 - _Loader is a SafeLoader
     except yaml.YAMLError as error:
-        raise ConfigurationError(INVALID, f"{path.name} is not YAML: {' '.join(str(error).split())}") from error
+        raise ConfigurationError(INVALID, f"{path.name} is not YAML: {_where(error)}") from None
     if content is None:
         content = {}
     if not isinstance(content, dict):
         raise ConfigurationError(INVALID, f"{path.name} must hold keys and values, like `strategy: {{name: breakout}}`")
     return content, hashlib.sha256(data).hexdigest()
+
+
+def _where(error: yaml.YAMLError) -> str:
+    """Say what is wrong and where, without the line itself: a key may stand in it."""
+    if isinstance(error, yaml.MarkedYAMLError):
+        mark = error.problem_mark or error.context_mark
+        place = f", line {mark.line + 1}, column {mark.column + 1}" if mark is not None else ""
+        return f"{error.problem or error.context or 'it cannot be read'}{place}"
+    return "it has a character that no text has" if isinstance(error, yaml.reader.ReaderError) else "it cannot be read"
 
 
 class Option(NamedTuple):
@@ -168,10 +178,34 @@ def load(
     for option in options:
         _put(values, option.target, option.value)
         sources[".".join(option.target)] = f"the option {option.name}"
+    secrecy.hide(_called_secret(values))
     try:
-        return Settings.model_validate(values)
+        settings = Settings.model_validate(values)
     except ValidationError as error:
         raise ConfigurationError(INVALID, "; ".join(_lines(error, sources))) from None
+    secrecy.hide(secrets(settings))
+    return settings
+
+
+def secrets(section: BaseModel) -> list[str]:
+    """Return the values of all secrets of a section and those below it."""
+    found: list[str] = []
+    for name in type(section).model_fields:
+        value = getattr(section, name)
+        if isinstance(value, SecretStr):
+            found.append(value.get_secret_value())
+        elif isinstance(value, BaseModel):
+            found.extend(secrets(value))
+    return found
+
+
+def _called_secret(values: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what is called a secret, before anybody knows whether it is one: it must not be in the refusal either."""
+    for key, value in values.items():
+        if isinstance(value, dict):
+            yield from _called_secret(value)
+        elif secrecy.private(key) and isinstance(value, str | int):
+            yield str(value)
 
 
 @dataclass(frozen=True)

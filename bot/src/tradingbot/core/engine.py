@@ -20,6 +20,7 @@ from tradingbot.domain.errors import BrokenInvariantError
 from tradingbot.domain.market import Candle, Tick, day_of
 from tradingbot.domain.money import ZERO, mul
 from tradingbot.domain.orders import Role, Side
+from tradingbot.domain.secrecy import describe
 from tradingbot.domain.states import State
 from tradingbot.ledger import posting
 from tradingbot.ledger.accounts import AVAILABLE
@@ -356,7 +357,7 @@ class Engine:
     def _strategy_failed(self, error: Exception) -> None:
         trace = "".join(traceback.format_exception(error))
         mark = hashlib.sha256(trace.encode()).hexdigest()[:12]
-        text = f"strategy {self.config.strategy} raised {type(error).__name__}: {error} (trace {mark})"
+        text = f"strategy {self.config.strategy} raised {describe(error)} (trace {mark})"
         if self.board.hold("strategy", State.HALTED, text, latched=True):
             self.desk.alarm("STRATEGY_FAILED", text)
             self.desk.cancel_entries(text)

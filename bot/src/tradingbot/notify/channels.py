@@ -9,6 +9,7 @@ import warnings
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
+from tradingbot.domain.secrecy import SHOWN, conceal
 from tradingbot.observe import logs
 
 if TYPE_CHECKING:
@@ -51,9 +52,10 @@ class Channel:
         from apprise import NotifyType
 
         kind = NotifyType.WARNING if message.urgent else NotifyType.INFO
+        text = conceal(message.text)[:TEXT_LENGTH]
         with self._ears.listening() as heard:
             try:
-                done = self._plugin.notify(body=message.text[:TEXT_LENGTH], title=message.title, notify_type=kind)
+                done = self._plugin.notify(body=text, title=conceal(message.title), notify_type=kind)
             except Exception as error:  # noqa: BLE001 - a library of a hundred services: whatever it was, it is told
                 raise DeliveryError(self._clean(f"{type(error).__name__}: {error}")) from None
         if not done:
@@ -61,8 +63,8 @@ class Channel:
 
     def _clean(self, text: str) -> str:
         for secret in self._secrets:
-            text = text.replace(secret, "[not shown]")
-        return " ".join(text.split())[:300]
+            text = text.replace(secret, SHOWN)
+        return " ".join(conceal(text).split())[:300]
 
 
 class _Ears(logging.Handler):

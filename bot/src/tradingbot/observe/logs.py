@@ -9,12 +9,16 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from tradingbot import __version__
+from tradingbot.domain.secrecy import SHOWN, conceal_all, private
 
 if TYPE_CHECKING:
     from collections.abc import MutableMapping
 
 SERVICE = "tradingbot"
-_SECRET_WORDS = ("password", "secret", "api_key", "apikey", "token", "authorization", "db_url", "redis_url")
+_TRACEBACK = structlog.processors.ExceptionRenderer(
+    structlog.tracebacks.ExceptionDictTransformer(show_locals=False, use_rich=False)
+)
+"""Where it happened and what was said, never the variables of the frames: these hold keys."""
 
 
 _given: dict[str, Any] = {}
@@ -34,10 +38,11 @@ def _names(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[s
     return {**first, **event}
 
 
-def _redact(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    for key in event:
-        if any(word in key.lower() for word in _SECRET_WORDS):
-            event[key] = "[not logged]"
+def _conceal(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Take secrets out of everything that a line says: by the field's name, and by value wherever they stand."""
+    for key, value in event.items():
+        if key not in ("timestamp", "level", "_record", "_from_structlog"):
+            event[key] = SHOWN if private(key) else conceal_all(value)
     return event
 
 
@@ -52,9 +57,9 @@ def configure(level: str, trading_mode: str, bot: str, stream: Any = None, envir
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True, key="timestamp"),
-        structlog.processors.dict_tracebacks,
+        _TRACEBACK,
+        _conceal,
         _names,
-        _redact,
     ]
     structlog.configure(
         processors=[*shared, structlog.processors.JSONRenderer(default=str)],
@@ -77,6 +82,7 @@ def configure(level: str, trading_mode: str, bot: str, stream: Any = None, envir
     root.handlers[:] = [handler]
     root.setLevel(level)
     logging.getLogger("aiohttp.access").setLevel(logging.WARNING)
+    logging.captureWarnings(capture=True)
 
 
 def set_level(level: str) -> None:

@@ -23,6 +23,7 @@ from tradingbot.domain import effects as fx
 from tradingbot.domain import events, ids
 from tradingbot.domain.money import ZERO, plain, total
 from tradingbot.domain.orders import Ask, OrderState
+from tradingbot.domain.secrecy import describe
 from tradingbot.domain.states import State
 from tradingbot.observe import logs
 from tradingbot.ports import venue as answers
@@ -103,7 +104,7 @@ class Agreement:
             if isinstance(found, answers.Absent) and self.real is None:
                 found = await runner.venue.look_up(client_id, symbol)
         except Exception as error:  # noqa: BLE001 - whatever a venue raises is no answer
-            found = answers.Unavailable(f"{type(error).__name__}: {error}")
+            found = answers.Unavailable(describe(error))
         if isinstance(found, answers.Unavailable) or client_id in runner.sending:
             return
         if isinstance(found, answers.Found) and not await self._fills(client_id, symbol, found):
@@ -132,7 +133,7 @@ class Agreement:
         try:
             told = await self.real.fills_of(client_id, symbol)
         except Exception as error:  # noqa: BLE001 - see ask
-            told = answers.Unavailable(f"{type(error).__name__}: {error}")
+            told = answers.Unavailable(describe(error))
         return None if isinstance(told, answers.Unavailable) else told
 
     def book(self, fills: Iterable[events.Fill]) -> bool:
@@ -234,7 +235,7 @@ class Agreement:
         try:
             return await self.runner.venue.report(since)
         except Exception as error:  # noqa: BLE001 - see ask
-            return answers.Unavailable(f"{type(error).__name__}: {error}")
+            return answers.Unavailable(describe(error))
 
     def _silent(self, cause: str) -> None:
         self._silences += 1

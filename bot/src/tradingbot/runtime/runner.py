@@ -11,6 +11,7 @@ from tradingbot.domain import events
 from tradingbot.domain.errors import BrokenInvariantError
 from tradingbot.domain.market import SECOND
 from tradingbot.domain.orders import Intent, OrderState, OrderType, Role
+from tradingbot.domain.secrecy import describe
 from tradingbot.domain.states import State
 from tradingbot.observe import logs
 from tradingbot.ports import venue as answers
@@ -304,7 +305,7 @@ class Runner:
         try:
             outcome = await self.venue.submit(approved)
         except Exception as error:  # noqa: BLE001 - whatever happened on the way: the order may have arrived
-            outcome = answers.Unknown(f"{type(error).__name__}: {error}")
+            outcome = answers.Unknown(describe(error))
         finally:
             self.sending.discard(intent.client_id)
         done = self.clock.monotonic()
@@ -332,7 +333,7 @@ class Runner:
         try:
             outcome = await self.venue.cancel(effect.client_id, effect.symbol)
         except Exception as error:  # noqa: BLE001 - see _send
-            outcome = answers.Unknown(f"{type(error).__name__}: {error}")
+            outcome = answers.Unknown(describe(error))
         self.metrics.answered(outcome)
         if isinstance(outcome, answers.Accepted):
             if order.live:

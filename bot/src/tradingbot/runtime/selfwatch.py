@@ -16,6 +16,7 @@ import aiohttp
 import msgspec
 from tradingbot_contract.stops import stop_id
 
+from tradingbot.domain.secrecy import describe
 from tradingbot.domain.states import State
 from tradingbot.observe import logs
 
@@ -123,7 +124,7 @@ class SelfWatch:
         self.control.metrics.watch.set(value)
 
     def _fail(self, error: Exception) -> None:
-        text = f"{type(error).__name__}: {error}"
+        text = describe(error)
         _log.warning("the own TradingBot cannot be watched, trying again", name=self.address.name, error=text)
         if not self._seen:
             self.control.hold("watch", State.HALTED, f"TradingBot {self.address.name} has not been read yet: {text}")

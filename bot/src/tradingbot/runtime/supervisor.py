@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from tradingbot.domain.secrecy import describe
 from tradingbot.domain.states import State
 from tradingbot.observe import logs
 
@@ -35,7 +36,7 @@ class Supervisor:
         if self._stopping or task.cancelled():
             return
         name, error = task.get_name(), task.exception()
-        text = f"{type(error).__name__}: {error}" if error is not None else "it ended"
+        text = describe(error) if error is not None else "it ended"
         self.control.health.task_died(name)
         _log.error("a task died; trading is halted", task=name, error=text, exc_info=error)
         self.control.runner = None if name == "session" else self.control.runner

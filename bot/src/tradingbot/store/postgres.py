@@ -11,6 +11,7 @@ import asyncpg
 import msgspec
 
 from tradingbot.domain.errors import ConfigurationError
+from tradingbot.domain.secrecy import conceal
 from tradingbot.ports.store import (
     AuditRow,
     Batch,
@@ -311,9 +312,9 @@ def _statements() -> dict[str, str]:
 
 
 def _cause(error: BaseException) -> str:
-    """Describe an error without the connection's URL, which holds a password."""
+    """Describe an error without the connection's password."""
     text = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {text[0] if text else 'no answer'}"
+    return conceal(f"{type(error).__name__}: {text[0] if text else 'no answer'}")
 
 
 async def _terminate(pool: asyncpg.Pool) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from tradingbot.domain.errors import ConfigurationError
+from tradingbot.domain.secrecy import conceal, private
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -47,7 +48,8 @@ def explain(error: ValidationError, prefix: str, known: list[str]) -> list[str]:
         text = item["msg"].removeprefix("Value error, ")
         text = text.removeprefix("Input should be ")
         given = item.get("input")
-        shown = "" if isinstance(given, dict | list) or given is None else f" (given: {given})"
+        hidden = isinstance(given, dict | list) or given is None or private(path.replace(".", "_"))
+        shown = "" if hidden else f" (given: {conceal(str(given))})"
         verb = "" if text != item["msg"] and not item["msg"].startswith("Value error") else ": "
         lines.append(f"{path} must be {text}{shown}" if not verb else f"{path}: {text}{shown}")
     return lines

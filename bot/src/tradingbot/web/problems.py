@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import msgspec
 from aiohttp import web
 
+from tradingbot.domain.secrecy import conceal, conceal_long
 from tradingbot.observe import logs
 from tradingbot.ports.store import FencedError, StoreError
 from tradingbot.runtime.commands import RefusedError
@@ -38,6 +39,7 @@ class Problem(Exception):  # noqa: N818 - it is the name of the thing in the sta
 
 def answer(status: int, code: str, detail: str, correlation_id: str) -> web.Response:
     """Write a problem."""
+    detail = conceal(detail)
     body = {"type": "about:blank", "title": code, "status": status, "detail": detail, "correlation_id": correlation_id}
     return web.Response(status=status, body=msgspec.json.encode(body), content_type="application/problem+json")
 
@@ -73,9 +75,20 @@ async def middleware(request: web.Request, handler: Handler) -> web.StreamRespon
         _log.exception("a request failed", path=request.path, error=repr(error))
         response = answer(500, "InternalError", f"see the log for correlation id {correlation_id}", correlation_id)
     if not response.prepared:
+        _conceal(response)
         response.headers.update(HEADERS)
         response.headers["X-Correlation-ID"] = correlation_id
     return response
+
+
+def _conceal(response: web.StreamResponse) -> None:
+    """Take out what an error text brought into an answer; the last line of defence, as for errors."""
+    body = response.body if isinstance(response, web.Response) else None
+    if isinstance(response, web.Response) and isinstance(body, bytes):
+        text = body.decode("utf-8", "surrogateescape")
+        told = conceal_long(text)
+        if told is not text:
+            response.body = told.encode("utf-8", "surrogateescape")
 
 
 def _bounded(request: web.Request) -> None:

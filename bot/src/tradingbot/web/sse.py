@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
+from tradingbot.domain.secrecy import conceal_long
 from tradingbot.web import answers
 from tradingbot.web.keys import COMMANDS, CONTROL, FLAGS, HEALTH, RELOAD, SETTINGS
 from tradingbot.web.problems import HEADERS, Problem
@@ -67,7 +68,8 @@ async def events(request: web.Request) -> web.StreamResponse:
     try:
         while not app[CLOSING].is_set():
             changed = app[CONTROL].changed
-            await response.write(b"data: " + msgspec.json.encode(_now(app)) + b"\n\n")
+            told = conceal_long(msgspec.json.encode(_now(app)).decode())
+            await response.write(f"data: {told}\n\n".encode())
             await asyncio.sleep(PAUSE_SECONDS)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(changed.wait(), QUIET_SECONDS)

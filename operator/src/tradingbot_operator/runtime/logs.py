@@ -1,22 +1,30 @@
 """One JSON object a line, from this program, kopf and every library alike.
 
 Each line of a pass carries the object's key and the pass's id. Nothing here can show the value of a Secret, because
-the operator never reads one; what it logs of errors are names, reasons and field paths.
+the operator never reads one; what it logs of errors are names, reasons and field paths. What it does hold, the token
+with which it asks the API server, is taken out of whatever a library says of a request that failed.
 """
 
 from __future__ import annotations
 
 import logging
+import re
 import sys
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 import structlog
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+_AUTHORIZATION = re.compile(r"\b(Bearer|Basic)\s+[\w.~+/=-]+")
 QUIET = ("kopf", "asyncio", "aiohttp.access", "kubernetes", "urllib3")
+
+
+def _without_authorization(_: object, __: str, line: Any) -> str:
+    """Take the values of Authorization headers out of a rendered line."""
+    return _AUTHORIZATION.sub(r"\g<1> [not shown]", line)
 
 
 def configure(level: str, stream: TextIO = sys.stdout) -> None:
@@ -45,6 +53,7 @@ def configure(level: str, stream: TextIO = sys.stdout) -> None:
             structlog.processors.format_exc_info,
             structlog.processors.EventRenamer("message"),
             structlog.processors.JSONRenderer(),
+            _without_authorization,
         ],
     )
     handler = logging.StreamHandler(stream)
