@@ -42,6 +42,18 @@ def credentials(settings: Settings) -> Credentials:
     return Credentials(exchange.api_key.get_secret_value().strip(), exchange.api_secret.get_secret_value().strip())
 
 
+def foreign(settings: Settings) -> str:
+    """Say that the key is not that of the account that was approved; empty when it is, or when none is named."""
+    wanted = settings.approval.account if settings.approval is not None else ""
+    found = credentials(settings).fingerprint if wanted else ""
+    if found == wanted:
+        return ""
+    return (
+        f"live trading is approved for the account with the key {wanted}, and the key given is {found}: put the "
+        "approved one back into the Secret (spec.exchange.credentialsSecretRef), or have this account approved"
+    )
+
+
 def terms(settings: Settings) -> VenueConfig:
     """Return the terms of the connection."""
     exchange = settings.exchange
@@ -67,6 +79,8 @@ class Link:
 
     def __init__(self, settings: Settings, clock: Clock) -> None:
         self.live = settings.mode is Mode.LIVE
+        if self.live and (why := foreign(settings)):
+            raise ConfigurationError("AnotherAccount", why)
         key = credentials(settings) if self.live else Credentials("", "")
         self.account = key.fingerprint if self.live else ""
         wanted = msgspec.structs.replace(

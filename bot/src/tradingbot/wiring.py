@@ -21,7 +21,7 @@ from tradingbot.domain.instrument import Instrument, split_symbol
 from tradingbot.domain.states import State
 from tradingbot.notify import channels
 from tradingbot.notify.sender import Sender
-from tradingbot.observe import health, logs
+from tradingbot.observe import build, health, logs
 from tradingbot.observe.metrics import Metrics
 from tradingbot.report.promotion import Promotion
 from tradingbot.runtime.approval import Approval
@@ -39,7 +39,8 @@ from tradingbot.store.postgres import PostgresStore
 from tradingbot.store.sqlite import SqliteStore
 from tradingbot.strategy import registry
 from tradingbot.venues.sim.exchange import SimExchange
-from tradingbot.web.app import Server, build
+from tradingbot.web.app import Server
+from tradingbot.web.app import build as build_app
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping
@@ -80,6 +81,17 @@ def approved(settings: Settings) -> None:
             "kubectl tradingbot approve, or spec.approval of the TradingBot; until then write mode: simulation"
         )
         raise ConfigurationError("NotApproved", text)
+
+
+def another_build(approved: str) -> str:
+    """Say that this is not the code that was approved; empty when it is, or when none is named."""
+    found = build.fingerprint() if approved else ""
+    if found == approved:
+        return ""
+    return (
+        f"ANOTHER_BUILD: this bot's code is {found}, and {approved} was approved: the image's name leads to another "
+        "one now; name images by their digest, or approve this one"
+    )
 
 
 def link(settings: Settings, clock: Clock) -> account.Link | None:
@@ -185,7 +197,9 @@ class Application:
         if settings.mode is Mode.LIVE and self.link is not None:
             given = settings.approval or ApprovalSection()
             self.control.account = self.link.account
-            self.control.approval = Approval(self.control, given.digest, given.expires_at)
+            foreign = another_build(given.build)
+            self.control.approval = Approval(self.control, given.digest, given.expires_at, foreign=foreign)
+            self.control.approval.check()
         self.control.trail = Trail(self.control, consent(settings, environment, self.control.account))
         self.promotion = Promotion(self.store, self.clock, subject(settings), self._show)
         self.supervisor = Supervisor(self.control)
@@ -194,7 +208,7 @@ class Application:
             self.reload = Reload(source.path, settings, self.control, source.read, terms.limits)
         url = settings.redis.url
         self.flags = Flags(url.get_secret_value(), settings.bot.full_name, self.clock) if url is not None else None
-        app = build(settings, self.control, self.metrics, self.flags, self.reload)
+        app = build_app(settings, self.control, self.metrics, self.flags, self.reload)
         self.server = Server(app, settings.http.host, settings.http.port)
         self.watch = self._watch(environment)
         self.sender = self._sender()

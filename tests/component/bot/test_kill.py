@@ -260,3 +260,24 @@ async def test_in_simulation_without_the_database_nothing_is_known(tmp_path: Pat
     async with legacy(tmp_path) as left:
         ended = await left.kill(deadline=10, mode="simulation", url=f"postgresql://u@127.0.0.1:{free_port()}/d")
     assert (ended.code, ended.report["state"]) == (1, "UNKNOWN")
+
+
+async def test_with_the_key_of_another_account_it_sells_nothing_and_never_says_that_it_is_done(
+    tmp_path: Path, database: str
+) -> None:
+    """The Secret was swapped after the approval: the ledger's quantity must not be sold from somebody else's coins."""
+    ledger = Ledger(database)
+    async with legacy(tmp_path) as left:
+        position = await left.position()
+        entry = await left.entry()
+        await ledger.make(orders={position: "entry", entry: "entry"})
+        before = left.coins
+        ended = await left.kill(close=True, url=database, approval={"account": "0123456789abcdef"})
+        assert left.sales() == []
+        assert left.coins == before
+        assert left.open() == set(), (
+            "orders of its own names go all the same: the key may be a new one of the same account"
+        )
+    assert (ended.code, ended.report["state"], ended.report["positions"]) == (1, "UNKNOWN", [])
+    assert ended.report["message"].startswith("ANOTHER_ACCOUNT: ")
+    assert (await ledger.latch())["stop_id"] == STOP, "it is shut out of its database whatever the key is"

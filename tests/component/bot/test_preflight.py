@@ -39,7 +39,7 @@ async def test_a_good_account_is_ok_and_named_by_its_fingerprint(tmp_path: Path)
     assert (report["account"], report["test_mode"]) == (ACCOUNT, False)
     assert abs(report["skew_ms"]) < 500
     assert report["checked_at"].endswith("Z")
-    assert set(report) == {"kind", "verdict", "reasons", "account", "skew_ms", "test_mode", "checked_at"}
+    assert set(report) == {"kind", "verdict", "reasons", "account", "build", "skew_ms", "test_mode", "checked_at"}
 
 
 REFUSED: list[tuple[str, dict[str, Any], dict[str, Any], str]] = [

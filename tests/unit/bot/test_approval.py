@@ -83,6 +83,19 @@ def test_it_runs_out_to_the_second_without_anybody_saying_so() -> None:
     assert state_of(control) is State.REDUCING
 
 
+@pytest.mark.parametrize("told", [spec(), None, spec(digest="sha256:bbbb")])
+def test_another_build_than_the_approved_one_reduces_whatever_is_said_later(told: Any) -> None:
+    control = Control()
+    approval = Approval(cast("Any", control), DIGEST, NOON + timedelta(hours=1), foreign="ANOTHER_BUILD: not this one")
+    approval.check()
+    assert state_of(control) is State.REDUCING
+    approval.see(told)
+    approval.check()
+    assert state_of(control) is State.REDUCING
+    assert approval.told()["valid"] is False
+    assert control.said == ["ANOTHER_BUILD: not this one"]
+
+
 def test_it_says_so_once() -> None:
     approval, control = given(NOON)
     for _ in range(3):

@@ -203,6 +203,10 @@ class ApprovalSection(_Section):
     digest: Annotated[str, Field(max_length=200)] = ""
     approved_by: Annotated[str, Field(max_length=253)] = ""
     expires_at: AwareDatetime | None = None
+    account: Annotated[str, Field(max_length=128)] = ""
+    """Fingerprint of the key that was approved; with another key the bot does not start. Empty: any."""
+    build: Annotated[str, Field(max_length=128)] = ""
+    """Fingerprint of the code that was approved, as `tradingbot preflight` says it; another build opens nothing."""
 
 
 class DatabaseSection(_Section):

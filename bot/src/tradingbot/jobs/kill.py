@@ -164,20 +164,26 @@ async def _at_the_exchange(settings: Settings, clock: Clock, order: Order, ledge
     shutting = asyncio.create_task(ledger.shut())
     try:
         venue = account.venue(settings, clock)
+        # With another key than the approved one, orders of the bot's own names are withdrawn, which harms nobody. What
+        # that account holds is not the bot's, and what rests in the bot's own account is not seen.
+        foreign = account.foreign(settings)
         orders = Withdrawing(venue, Patience(venue, clock, until), lambda name: ids.is_of(settings.bot.full_name, name))
         shutting.add_done_callback(lambda _: _answered(orders, ledger))
         try:
             await venue.gateway.load()
             await orders.entries()
             await shutting
-            close = _closes(order, ledger)
+            close = not foreign and _closes(order, ledger)
             positions = await _close(settings, clock, venue, orders, ledger, until) if close else []
         finally:
             await venue.close()
     finally:
         # Whatever the exchange does, and also when there is no account: the bot is shut out first.
         await shutting
-    return _report(order, ledger, orders, positions, close=close)
+    report = _report(order, ledger, orders, positions, close=close)
+    if foreign:
+        report |= {"state": outcome.UNKNOWN, "message": f"ANOTHER_ACCOUNT: {foreign}; {report['message']}"[:1000]}
+    return report
 
 
 def _answered(orders: Withdrawing, ledger: Ledger) -> None:

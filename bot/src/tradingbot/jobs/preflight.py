@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from tradingbot import account
+from tradingbot.observe import build
 from tradingbot.ports.venue import Unavailable
 from tradingbot.venues.ccxt.limits import Lane
 from tradingbot.venues.ccxt.outcome import REFUSALS
@@ -46,6 +47,7 @@ async def preflight(settings: Settings, clock: Clock) -> dict[str, Any]:
         "verdict": _verdict(reasons),
         "reasons": [venue.gateway.credentials.scrub(reason)[:LONGEST_REASON] for reason in reasons][:MOST_REASONS],
         "account": venue.gateway.credentials.fingerprint,
+        "build": build.fingerprint(),
         "skew_ms": None if found is None or found.skew is None else found.skew.offset_ms,
         "test_mode": settings.exchange.test_mode,
         "checked_at": clock.now().strftime("%Y-%m-%dT%H:%M:%SZ"),

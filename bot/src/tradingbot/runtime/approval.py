@@ -1,7 +1,8 @@
 """Does the approval that a live bot was started with still hold? Checked by the bot alone, every second.
 
 The configuration says what was approved, and until when. A watched TradingBot says what holds now: an approval that was
-taken back, given to something else, or has run out, means REDUCING; one that was renewed is taken over.
+taken back, given to something else, or has run out, means REDUCING; one that was renewed is taken over. A process of
+another build than the one that was approved stays REDUCING, whatever is said later.
 """
 
 from __future__ import annotations
@@ -23,10 +24,14 @@ CHECK_SECONDS = 1.0
 class Approval:
     """The approval of one live bot."""
 
-    def __init__(self, control: Control, digest: str = "", expires_at: datetime | None = None) -> None:
+    def __init__(
+        self, control: Control, digest: str = "", expires_at: datetime | None = None, *, foreign: str = ""
+    ) -> None:
         self.control = control
         self.digest, self.expires_at = digest, expires_at
         """Of the configuration; the expiry follows the watched object."""
+        self._foreign = foreign
+        """Why this process is not what was approved: nothing that is said later makes it that."""
         self._objection = ""
 
     def see(self, told: Mapping[str, Any] | None) -> None:
@@ -49,6 +54,8 @@ class Approval:
     @property
     def objection(self) -> str:
         """Return why it does not hold, empty when it does."""
+        if self._foreign:
+            return self._foreign
         if self._objection:
             return self._objection
         if self.expires_at is not None and self.control.clock.now() >= self.expires_at:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import json
-from typing import TYPE_CHECKING
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.component.bot.live.world import FALL, RISE, TARGET, LiveWorld, ledger, rows, until
+from tests.component.bot.live.world import FALL, KEY, RISE, TARGET, LiveWorld, ledger, rows, until
 from tests.exchange_server import ApiKey
 from tests.exchange_server.clock import WallClock
+
+from tradingbot.observe import build
+from tradingbot.venues.ccxt.gateway import Credentials
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -84,6 +88,70 @@ async def test_without_keys_it_says_where_to_put_them(database: str, bots: Calla
         settings = world.settings(environment={"EXCHANGE_API_KEY": "", "EXCHANGE_API_SECRET": ""})
         said = await refusal(bots("keyless", database, **settings).start())
         assert "EXCHANGE_API_KEY" in said["message"]
+
+
+def approval(**changes: Any) -> dict[str, Any]:
+    """What the operator writes into the configuration of a live bot."""
+    expires = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
+    approved = {"account": Credentials(KEY.key, KEY.secret).fingerprint, "build": build.fingerprint()}
+    return {"digest": "sha256:aa", "approved_by": "bob", "expires_at": expires} | approved | changes
+
+
+async def test_with_the_account_and_the_code_that_were_approved_it_trades(
+    database: str, bots: Callable[..., BotProcess]
+) -> None:
+    async with LiveWorld() as world:
+        bot = bots("approved", database, **world.settings(approval=approval())).start()
+        status = await bot.trading()
+        assert status["reasons"] == []
+        assert status["approval"]["valid"] is True
+
+
+async def test_with_the_key_of_another_account_it_does_not_start_and_asks_the_exchange_nothing(
+    database: str, bots: Callable[..., BotProcess]
+) -> None:
+    other = Credentials("key-of-somebody-else", "secret")
+    async with LiveWorld() as world:
+        bot = bots("foreign", database, **world.settings(approval=approval(account=other.fingerprint))).start()
+        said = await refusal(bot)
+        assert said["reason"] == "AnotherAccount"
+        assert other.fingerprint in said["message"]
+        assert KEY.key not in said["message"]
+        assert world.server.journal.entries == []
+
+
+async def test_code_that_nobody_approved_opens_nothing_whatever_the_market_does(
+    database: str, bots: Callable[..., BotProcess]
+) -> None:
+    async with LiveWorld() as world:
+        bot = bots("unknown", database, **world.settings(approval=approval(build="0" * 32))).start()
+        status = await bot.trading()
+        assert status["state"] == "REDUCING"
+        assert status["approval"]["valid"] is False
+        (reason,) = status["reasons"]
+        assert reason["reason"].startswith("ANOTHER_BUILD: ")
+        world.price = RISE
+        await asyncio.sleep(3)
+        assert world.truth.orders == []
+        assert (await bot.get("/api/v1/status"))[1]["state"] == "REDUCING"
+
+
+async def test_what_was_bought_before_the_code_changed_is_still_managed(
+    database: str, bots: Callable[..., BotProcess]
+) -> None:
+    async with LiveWorld() as world:
+        bot = bots("moved", database, **world.settings(approval=approval())).start()
+        await bot.trading()
+        world.price = RISE
+        await until(world.resting, "the stop rests", bot)
+        assert await asyncio.to_thread(bot.end) == 0
+        bot.config["approval"] = approval(build="0" * 32)
+        bot.start()
+        await bot.until(lambda status: status["state"] == "REDUCING" and status["positions"] == 1)
+        world.price = TARGET
+        await until(lambda: world.filled("SELL"), "the target is taken", bot)
+        await bot.until(lambda status: status["positions"] == 0 and status["open_orders"] == 0)
+        assert len(world.filled("BUY")) == 1
 
 
 @pytest.mark.parametrize(
