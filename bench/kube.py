@@ -88,7 +88,7 @@ class Kube:
 
 @asynccontextmanager
 async def connect(kubeconfig: Path) -> AsyncIterator[Kube]:
-    """A client from a kubeconfig whose certificates are inside it."""
+    """A client from a kubeconfig that has inside it what it needs: certificates, or a token."""
     config = await asyncio.to_thread(lambda: yaml.safe_load(kubeconfig.read_text()))
     cluster, user = config["clusters"][0]["cluster"], config["users"][0]["user"]
     with tempfile.TemporaryDirectory() as folder:
@@ -99,10 +99,14 @@ async def connect(kubeconfig: Path) -> AsyncIterator[Kube]:
             return str(path)
 
         context = ssl.create_default_context(cafile=file("ca", cluster["certificate-authority-data"]))
-        context.load_cert_chain(file("crt", user["client-certificate-data"]), file("key", user["client-key-data"]))
+        headers = {}
+        if "token" in user:
+            headers["Authorization"] = f"Bearer {user['token']}"
+        else:
+            context.load_cert_chain(file("crt", user["client-certificate-data"]), file("key", user["client-key-data"]))
         connector = aiohttp.TCPConnector(ssl=context, limit=0)
         timeout = aiohttp.ClientTimeout(total=120)
-        async with aiohttp.ClientSession(connector=connector, timeout=timeout) as session:
+        async with aiohttp.ClientSession(connector=connector, timeout=timeout, headers=headers) as session:
             yield Kube(session, cluster["server"])
 
 

@@ -48,6 +48,17 @@ class ScaleCluster:
         with self.audit_log.open() as lines:
             return [event for line in lines if (event := json.loads(line))["user"]["username"] == user]
 
+    def operator_kubeconfig(self, folder: Path) -> Path:
+        """Write a kubeconfig with a token of the operator's ServiceAccount: its rights, and its audit."""
+        config = yaml.safe_load(self.kubeconfig.read_text())
+        token = self.tools.kubectl(
+            "create", "token", SERVICE_ACCOUNT, "--namespace", OPERATOR_NAMESPACE, "--duration", "2h"
+        )
+        config["users"][0]["user"] = {"token": token.strip()}
+        path = folder / "operator.kubeconfig"
+        path.write_text(yaml.safe_dump(config))
+        return path
+
 
 @contextmanager
 def scale_cluster(instance: str = INSTANCE) -> Iterator[ScaleCluster]:
@@ -96,8 +107,7 @@ class Operator:
         self.cluster = cluster
         self.health_port, self.metrics_port = _free_port(), _free_port()
         self.log = folder / "operator.log"
-        self.kubeconfig = folder / "operator.kubeconfig"
-        self.kubeconfig.write_text(self._kubeconfig())
+        self.kubeconfig = cluster.operator_kubeconfig(folder)
         environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith(("TBO_", "KUBE"))},
             "KUBECONFIG": str(self.kubeconfig),
@@ -112,14 +122,6 @@ class Operator:
             self.process = psutil.Popen(
                 [sys.executable, "-m", "tradingbot_operator"], env=environment, stdout=log, stderr=subprocess.STDOUT
             )
-
-    def _kubeconfig(self) -> str:
-        config = yaml.safe_load(self.cluster.kubeconfig.read_text())
-        token = self.cluster.tools.kubectl(
-            "create", "token", SERVICE_ACCOUNT, "--namespace", OPERATOR_NAMESPACE, "--duration", "2h"
-        )
-        config["users"][0]["user"] = {"token": token.strip()}
-        return yaml.safe_dump(config)
 
     def wait_ready(self, seconds: float = 120) -> None:
         """Wait until the operator has seen everything that exists."""
