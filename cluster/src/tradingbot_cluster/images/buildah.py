@@ -129,7 +129,7 @@ class Buildah:
     def _global(self) -> list[str]:
         if not self._driver:
             self._driver = self._choose_driver()
-            write_if_changed(self._storage / "storage.conf", f'[storage]\ndriver = "{self._driver}"\n')
+            self._configure(self._driver)
         run = runtime_base() / "containers"
         return [
             find_program("buildah"),
@@ -138,17 +138,22 @@ class Buildah:
             f"--storage-driver={self._driver}",
         ]
 
+    def _configure(self, driver: str) -> None:
+        write_if_changed(self._storage / "storage.conf", f'[storage]\ndriver = "{driver}"\n')
+
     def _choose_driver(self) -> str:
-        chosen = self._storage / "driver"
-        if not chosen.is_file():
-            with tempfile.TemporaryDirectory(dir=self._storage) as scratch:
-                trial = [find_program("buildah"), f"--root={scratch}", f"--runroot={scratch}/run"]
-                works = subprocess.run(
-                    [*trial, "--storage-driver=overlay", "images"], capture_output=True, check=False, env=self._env()
-                )
-                subprocess.run(["umount", "--lazy", f"{scratch}/overlay"], capture_output=True, check=False)
-            write_if_changed(chosen, "overlay" if works.returncode == 0 else "vfs")
-        return chosen.read_text()
+        """Try each time: the cache may come from another machine. Without overlay every layer is a whole copy."""
+        self._configure("overlay")
+        with tempfile.TemporaryDirectory(dir=self._storage) as scratch:
+            trial = [find_program("buildah"), f"--root={scratch}", f"--runroot={scratch}/run"]
+            works = subprocess.run(
+                [*trial, "--storage-driver=overlay", "images"], capture_output=True, check=False, env=self._env()
+            )
+            subprocess.run(["umount", "--lazy", f"{scratch}/overlay"], capture_output=True, check=False)
+        if works.returncode:
+            return "vfs"
+        shutil.rmtree(self._storage / "vfs", ignore_errors=True)
+        return "overlay"
 
     def _env(self) -> dict[str, str]:
         return {
