@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import asyncpg
 import msgspec
 from tests.support import postgresql
+from tests.support.ports import free_port
 
 from bench.figures import Figure
 from bench.peers import ours
@@ -207,7 +208,7 @@ def idle(url: str) -> Figure:
     bare = f"import {LIBRARIES}; import os; print(open('/proc/self/status').read())"
     said = subprocess.run([sys.executable, "-c", bare], capture_output=True, text=True, check=True).stdout
     libraries = next(int(line.split()[1]) / 1024 for line in said.splitlines() if line.startswith("VmRSS:"))
-    port = postgresql.free_port()
+    port = free_port()
     with tempfile.TemporaryDirectory() as folder:
         config = Path(folder) / "config.yaml"
         feed = {"type": "Recorded", "dataset": "recorded", "speed": 1, "loop": True}

@@ -25,7 +25,7 @@ async def main() -> None:
         bot = BotProcess(Path(folder), "pod", server.url(), environment={"API_KEY": "key"}, **CONFIG).start()
         try:
             await bot.trading()
-            await until_rows(server.url(), "SELECT count(*) FROM simulation.trades", TRADES, 180)
+            await until_rows(server.url(), "SELECT count(*) FROM simulation.trades", TRADES)
             await bot.until(lambda status: status["positions"] == 1, 60)
             async with browser.page() as page:
                 await page.size(1280, 1350)

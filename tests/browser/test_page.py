@@ -34,7 +34,7 @@ PHONE = (390, 844)
 async def opened(page: Page, bots: Callable[..., BotProcess], database: str, **changes: Any) -> BotProcess:
     bot = bots("pod", database, environment={"API_KEY": "key"}, **changes).start()
     await bot.trading()
-    await until_rows(database, TRADES, 6, 60)
+    await until_rows(database, TRADES, 6)
     await page.open(f"http://127.0.0.1:{bot.port}/dashboard")
     await page.until("document.querySelector('#link').dataset.link === 'live'")
     await page.until("document.querySelectorAll('#trades tbody tr').length >= 3")
@@ -103,7 +103,7 @@ async def test_the_stop_button_asks_for_the_key_and_closes_positions_if_told(
 
 
 async def test_a_position_is_closed_from_its_row(database: str, bots: Callable[..., BotProcess], page: Page) -> None:
-    quiet = {"name": "breakout", "parameters": {"entry_lookback": 200}}
+    quiet = {"name": "breakout", "parameters": {"entry_lookback": 5000}}
     slow = {"feed": {"type": "Recorded", "speed": 60, "loop": True}}
     bot = bots("pod", database, environment={"API_KEY": "key"}, strategy=quiet, simulation=slow).start()
     await bot.trading()

@@ -10,14 +10,14 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.support.postgresql import free_port
+from tests.support.ports import free_port
 
 from tradingbot_cluster.prerequisites import search_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-START_SECONDS = 20.0
+START_SECONDS = 60.0
 
 
 class Server:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.api.crd.server import Refused, Server, server_with_crds
+from tests.api.crd.server import Server, server_with_crds
+from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,11 +29,7 @@ def namespace(server: Server) -> Iterator[str]:
     name: str = created["metadata"]["name"]
     # The server answers 404 until its handlers know a new CRD.
     for plural in ("tradingbots", "backupschedules", "recoveryjobs"):
-        for _ in range(100):
-            try:
-                server.request("GET", f"/apis/tradingbots.dev/v1alpha1/namespaces/{name}/{plural}")
-                break
-            except Refused:
-                time.sleep(0.1)
+        where = f"/apis/tradingbots.dev/v1alpha1/namespaces/{name}/{plural}"
+        eventually(lambda where=where: server.request("GET", where), f"{plural} are served")  # type: ignore[misc]
     yield name
     server.request("DELETE", f"/api/v1/namespaces/{name}")

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlsplit
 
 import yaml
+from tests.support.waiting import ANSWER_SECONDS, eventually
 
 from tradingbot_operator.api.names import ALL
 
@@ -58,7 +59,7 @@ class Server:
         self._headers = {"Authorization": f"Bearer {user['token']}"} if "token" in user else {}
         address = urlsplit(cluster["server"])
         self._connection = http.client.HTTPSConnection(
-            address.hostname or "", address.port or 443, context=tls, timeout=30
+            address.hostname or "", address.port or 443, context=tls, timeout=ANSWER_SECONDS
         )
         self._used = time.monotonic()
 
@@ -108,14 +109,11 @@ def server_with_crds(kubeconfig: Path) -> Iterator[Server]:
 def install_crd(server: Server, crd: Manifest) -> None:
     """Apply a CRD and wait until the server takes objects of it, by its present schema."""
     name = crd["metadata"]["name"]
-    applied = server.request(
-        "PATCH", f"{CRDS}/{name}?fieldManager=tests&force=true", crd, "application/apply-patch+yaml"
-    )
-    for _ in range(100):
-        conditions = {c["type"]: c for c in applied.get("status", {}).get("conditions") or []}
-        if conditions.get("Established", {}).get("status") == "True":
-            assert "NonStructuralSchema" not in conditions, conditions
-            return
-        time.sleep(0.1)
-        applied = server.request("GET", f"{CRDS}/{name}")
-    raise TimeoutError(f"{name} is not established")
+    server.request("PATCH", f"{CRDS}/{name}?fieldManager=tests&force=true", crd, "application/apply-patch+yaml")
+
+    def established() -> bool:
+        conditions = {c["type"]: c for c in server.request("GET", f"{CRDS}/{name}")["status"]["conditions"]}
+        assert "NonStructuralSchema" not in conditions, conditions
+        return bool(conditions["Established"]["status"] == "True")
+
+    eventually(established, f"{name} is established")

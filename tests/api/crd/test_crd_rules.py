@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import copy
-import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 from tests.api.crd.server import CRDS, ROOT, Manifest, Refused, Server, collection, install_crd
+from tests.support.waiting import eventually
 
 from tradingbot_operator.api.model import InvalidSpec, parse
 from tradingbot_operator.api.names import ALL
@@ -121,10 +121,11 @@ def test_a_stop_is_taken_although_the_object_breaks_rules_that_are_newer_than_it
     name = obj["metadata"]["name"]
     try:
         install_crd(server, older)
-        _until(lambda: server.create(namespace, obj, dry_run=False))
+        eventually(lambda: server.create(namespace, obj, dry_run=False), "the old schema takes it")
         install_crd(server, crd)
         # The new schema is in force as soon as it refuses what the old one took.
-        _until(lambda: _refused(server, namespace, {**obj, "metadata": {"name": "another"}}))
+        another = {**obj, "metadata": {"name": "another"}}
+        eventually(lambda: _refused(server, namespace, another), "the new schema is in force")
         stopped = server.patch(namespace, obj, STOP)
         assert stopped["spec"]["emergencyStop"]["active"] is True
         with pytest.raises(Refused):
@@ -134,27 +135,12 @@ def test_a_stop_is_taken_although_the_object_breaks_rules_that_are_newer_than_it
         server.request("DELETE", f"{CRDS}/tradingbots.{group}")
 
 
-def _until(action: Any) -> None:
-    for _ in range(100):
-        try:
-            action()
-        except Refused as refusal:
-            if refusal.code != 404:
-                raise
-        except AssertionError:
-            pass
-        else:
-            return
-        time.sleep(0.1)
-    raise TimeoutError
-
-
-def _refused(server: Server, namespace: str, obj: Manifest) -> None:
+def _refused(server: Server, namespace: str, obj: Manifest) -> bool:
     try:
         server.create(namespace, obj, dry_run=True)
-    except Refused:
-        return
-    raise AssertionError("the old schema is still in force")
+    except Refused as refusal:
+        return refusal.code != 404
+    return False
 
 
 def test_the_status_is_written_by_itself_and_shown_in_columns(server: Server, namespace: str) -> None:

@@ -8,7 +8,6 @@ import json
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -19,7 +18,8 @@ from typing import Any
 
 import yaml
 from tests.api.crd.server import Refused, Server
-from tests.support.waiting import eventually
+from tests.support.ports import free_port
+from tests.support.waiting import ANSWER_SECONDS, PATIENCE_SECONDS, eventually
 
 from tradingbot_operator.desired.kinds import BY_NAME, CHILDREN, Kind
 
@@ -222,7 +222,7 @@ class OperatorProcess:
 
     def __init__(self, namespace: Namespace, kubeconfig: Path, log: Path, **settings: str) -> None:
         self.log = log
-        self.metrics_port, self.health_port = _free_port(), _free_port()
+        self.metrics_port, self.health_port = free_port(), free_port()
         environment = {key: value for key, value in os.environ.items() if not key.startswith(("TBO_", "KUBE"))}
         environment |= {
             "TBO_BOT_IMAGE": "registry.example/tradingbot:1",
@@ -237,19 +237,21 @@ class OperatorProcess:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "tradingbot_operator"], env=environment, stdout=out, stderr=out, cwd=ROOT
             )
-        eventually(self._ready, f"the operator is ready: {log}", seconds=60)
+        eventually(self._ready, f"the operator is ready: {log}")
 
     def _ready(self) -> bool:
         assert self.process.poll() is None, self.log.read_text(encoding="utf-8")
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.health_port}/readyz", timeout=5) as answer:
+            with urllib.request.urlopen(
+                f"http://127.0.0.1:{self.health_port}/readyz", timeout=ANSWER_SECONDS
+            ) as answer:
                 return bool(answer.status == 200)
         except (OSError, urllib.error.URLError):
             return False
 
     def metrics(self) -> dict[str, float]:
         """Read all samples, by name with labels."""
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.metrics_port}/metrics", timeout=10) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.metrics_port}/metrics", timeout=ANSWER_SECONDS) as answer:
             lines = answer.read().decode().splitlines()
         return {name: float(value) for name, _, value in (line.rpartition(" ") for line in lines if line[0] != "#")}
 
@@ -270,7 +272,7 @@ class OperatorProcess:
             if name.startswith("rest_client_requests_total") and 'method="GET"' in name
         )
 
-    def idle(self, seconds: float = 30.0) -> None:
+    def idle(self, seconds: float = PATIENCE_SECONDS) -> None:
         """Wait until no pass has run for a second."""
         last = (-1.0, 0.0)
 
@@ -292,16 +294,9 @@ class OperatorProcess:
         """Stop as Kubernetes does; return the exit code."""
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(timeout=30)
+        return self.process.wait(timeout=ANSWER_SECONDS)
 
     def kill(self) -> None:
         """End the process at once."""
         self.process.kill()
-        self.process.wait(timeout=10)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+        self.process.wait(timeout=ANSWER_SECONDS)

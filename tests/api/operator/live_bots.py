@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import itertools
+import contextlib
 import json
-import os
+import random
 import threading
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -22,15 +22,12 @@ LIVE: dict[str, Any] = {
     "requestedBy": "alice",
     "exchange": {"credentialsSecretRef": {"name": "keys"}},
 }
-_addresses = itertools.count(1)
 
 
 class BotAnswers:
     """GET /api/v1/status of one bot, on an address of its own; `says` is what it answers."""
 
     def __init__(self) -> None:
-        number = next(_addresses)
-        self.ip = f"127.{40 + os.getpid() % 200}.{number // 250}.{number % 250 + 1}"
         self.says: dict[str, Any] = {
             "mode": "simulation",
             "state": "ACTIVE",
@@ -56,12 +53,22 @@ class BotAnswers:
             def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the name is the base class's
                 del format, args
 
-        self._server = ThreadingHTTPServer((self.ip, PORT), Handler)
+        self._server = _listen(Handler)
+        self.ip = str(self._server.server_address[0])
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
 
     def close(self) -> None:
         self._server.shutdown()
         self._server.server_close()
+
+
+def _listen(handler: type[BaseHTTPRequestHandler]) -> ThreadingHTTPServer:
+    """Listen where nobody else does: the operator asks every bot on the same port."""
+    for _ in range(100):
+        address = f"127.{random.randrange(40, 240)}.{random.randrange(256)}.{random.randrange(1, 255)}"
+        with contextlib.suppress(OSError):
+            return ThreadingHTTPServer((address, PORT), handler)
+    raise RuntimeError(f"port {PORT} is in use on every address of this machine")
 
 
 class LiveBot:
@@ -125,12 +132,34 @@ class LiveBot:
     def approve(self, digest: str, *, by: str = "bob", seconds: float = 3600) -> None:
         self.edit(approval={"digest": digest, "approvedBy": by, "expiresAt": stamp(seconds)})
 
-    def go_live(self, *, seconds: float = 3600) -> str:
+    def go_live(self) -> str:
         self.simulate()
         digest = self.ask()
-        self.approve(digest, seconds=seconds)
+        self.approve(digest)
         self.until_live()
         return digest
+
+    def go_live_for_a_while(self) -> None:
+        """Go live on an approval that ends soon: as late as this machine needs to see the bot trade before that."""
+        self.simulate()
+        digest = self.ask()
+        for seconds in (10, 20, 40, 80):
+            ends = stamp(seconds)
+            self.edit(approval={"digest": digest, "approvedBy": "bob", "expiresAt": ends})
+            if self._trades_before(ends) and stamp(3) < ends:
+                return
+        raise AssertionError(f"it does not trade within {seconds} s of its approval")
+
+    def _trades_before(self, ends: str) -> bool:
+        def live() -> Manifest:
+            found: Manifest = self.namespace.status(self.name).get("live") or {}
+            return found
+
+        eventually(lambda: self.env()["TRADING_MODE"] == "live" or stamp() > ends, "it goes live, or it is too late")
+        if self.env()["TRADING_MODE"] == "live":
+            self.until_live()
+            eventually(lambda: live().get("state") == "Trading" or stamp() > ends, "it trades, or it is too late")
+        return live().get("state") == "Trading" and live().get("expiresAt") == ends
 
     def until_live(self) -> None:
         eventually(lambda: self.env()["TRADING_MODE"] == "live", "the Deployment is a live bot's")
@@ -163,7 +192,7 @@ class LiveBot:
             live = self.namespace.status(self.name).get("live") or {}
             return live if live.get("state") == state else None
 
-        return eventually(look, f"status.live.state {state}", seconds=40)
+        return eventually(look, f"status.live.state {state}")
 
     def stays_out(self, seconds: float = 2.0) -> None:
         """Demand that nothing becomes live for a while."""

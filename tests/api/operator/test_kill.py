@@ -42,7 +42,7 @@ def test_a_bot_that_does_not_answer_is_killed_once_whenever_the_operator_dies(
         operator.kill()
         operator = start_operator(**POLLS)
     for bot in bots:
-        job = eventually(lambda bot=bot: is_killed(namespace, bot), f"{bot} is killed", seconds=60)  # type: ignore[misc]
+        job = eventually(lambda bot=bot: is_killed(namespace, bot), f"{bot} is killed")  # type: ignore[misc]
         stop = namespace.status(bot)["emergencyStop"]
         assert stop["kill"]["job"] == job["metadata"]["name"]
         assert stop["id"] in job["spec"]["template"]["spec"]["containers"][0]["command"]
@@ -62,7 +62,7 @@ def test_what_the_job_says_is_in_the_status_and_the_bot_comes_back_only_with_its
     namespace.wait_for_children()
     namespace.kubelet(namespace.pod(), ready=True)
     namespace.edit("TradingBot", "a", {"spec": {"emergencyStop": {"active": True}}})
-    job = eventually(lambda: is_killed(namespace, "a"), "the bot is killed", seconds=60)
+    job = eventually(lambda: is_killed(namespace, "a"), "the bot is killed")
     stop = namespace.status()["emergencyStop"]["id"]
     pod = eventually(
         lambda: next(iter(namespace.list("Pod", f"batch.kubernetes.io/job-name={job['metadata']['name']}")), None),

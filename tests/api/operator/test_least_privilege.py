@@ -113,7 +113,7 @@ def test_what_is_granted_is_what_is_used(kubeconfig: Path, namespace: Namespace,
     # Nobody answers at the pod's address: the kill Job takes the bot's place.
     operator.stop()
     operator = start_operator(TBO_BOT_POLL_SECONDS="1")
-    eventually(lambda: namespace.list("Job", "tradingbots.dev/bot=a"), "a kill Job", seconds=60)
+    eventually(lambda: namespace.list("Job", "tradingbots.dev/bot=a"), "a kill Job")
 
     # On the way to live trading the account is looked at, and back in a simulation that look is removed.
     answers = BotAnswers()

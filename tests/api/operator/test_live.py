@@ -55,7 +55,10 @@ def test_from_simulation_to_live_and_back(bot: LiveBot, namespace: Namespace) ->
     assert bot.env()["TRADING_APPROVED"] == "true"
     assert f'digest: "{digest}"' in bot.config()
     namespace.wait_for_condition("LiveReady", "True", "Live")
-    assert [note for reason, note in events(namespace) if reason == "Live" and "from simulation to live" in note]
+    eventually(
+        lambda: [note for reason, note in events(namespace) if reason == "Live" and "from simulation to live" in note],
+        "an event of the transition",
+    )
 
     bot.answers.says |= {"open_orders": 2, "entry_orders": 2}
     bot.edit(mode="simulation", approval=None)
@@ -121,7 +124,7 @@ def test_the_digest_of_a_deleted_bot_of_the_same_name_is_worth_nothing(bot: Live
     digest = bot.go_live()
     bot.until("Trading")
     bot.namespace.delete("TradingBot", "a")
-    eventually(lambda: not bot.namespace.list("Deployment"), "the children are gone", seconds=120)
+    eventually(lambda: not bot.namespace.list("Deployment"), "the children are gone")
     bot.answers.says |= {"mode": "simulation", "account": None}
     bot.namespace.bot(**LIVE, approval={"digest": digest, "approvedBy": "bob", "expiresAt": stamp(3600)})
     bot.namespace.wait_for_children()
@@ -145,20 +148,18 @@ def test_no_preflight_with_the_keys_runs_under_somebody_elses_service_account(bo
 
 
 def test_an_approval_ends_without_any_event(bot: LiveBot) -> None:
-    bot.go_live(seconds=12)
-    bot.until("Trading")
+    bot.go_live_for_a_while()
     template = bot.template()
     bot.until("Reducing")
     bot.namespace.wait_for_condition("Suspended", "True", "ApprovalExpired")
     assert bot.template() == template, "the pod stays, and it stays live"
-    assert [reason for reason, _ in events(bot.namespace) if reason == "ApprovalExpired"]
+    eventually(lambda: "ApprovalExpired" in dict(events(bot.namespace)), "an event of it")
 
 
 def test_an_approval_does_not_outlive_its_end_while_the_operator_is_down(
     bot: LiveBot, polling: OperatorProcess, start_operator: StartOperator
 ) -> None:
-    bot.go_live(seconds=10)
-    bot.until("Trading")
+    bot.go_live_for_a_while()
     polling.kill()
     expires = bot.namespace.status()["live"]["expiresAt"]
     eventually(lambda: stamp() > expires, "the approval has ended")

@@ -121,8 +121,8 @@ def test_deletion_needs_no_operator(namespace: Namespace, start_operator: StartO
     namespace.wait_for_children()
     assert operator.stop() == 0
     namespace.delete("TradingBot", "a")
-    eventually(lambda: namespace.get("TradingBot", "a") is None, "the object is gone", seconds=10)
-    eventually(lambda: namespace.children() == {}, "the children are gone", seconds=120)
+    eventually(lambda: namespace.get("TradingBot", "a") is None, "the object is gone")
+    eventually(lambda: namespace.children() == {}, "the children are gone")
 
 
 def test_a_deleted_bot_stays_deleted_and_a_namesake_starts_anew(
@@ -137,9 +137,9 @@ def test_a_deleted_bot_stays_deleted_and_a_namesake_starts_anew(
         uids = {c["metadata"]["ownerReferences"][0]["uid"] for c in namespace.children().values()}
         return len(namespace.children()) == len(CHILDREN) and uids == {again["metadata"]["uid"]}
 
-    eventually(owned, "the children belong to the new object", seconds=120)
+    eventually(owned, "the children belong to the new object")
     namespace.delete("TradingBot", "a")
-    eventually(lambda: namespace.children() == {}, "the children are gone", seconds=120)
+    eventually(lambda: namespace.children() == {}, "the children are gone")
     operator.idle()
     assert namespace.children() == {}
 
@@ -166,15 +166,25 @@ def test_a_restart_writes_nothing_and_rest_asks_for_nothing(
 
 
 def test_a_killed_operator_heals_what_it_left_half_done(namespace: Namespace, start_operator: StartOperator) -> None:
-    first = start_operator(TBO_WORKERS="2")
-    for number in range(20):
-        namespace.bot(f"bot-{number}")
-    eventually(lambda: len(namespace.list("Service", "tradingbots.dev/bot")) >= 5, "some are done", every=0.01)
-    first.kill()
-    assert len(namespace.list("Deployment")) < 20
+    bots = 0
+    for _ in range(10):
+        first = start_operator(TBO_WORKERS="2")
+        done, bots = bots, bots + 20
+        for number in range(done, bots):
+            namespace.bot(f"bot-{number}")
+        some = done + 5
+        eventually(
+            lambda some=some: len(namespace.list("Service", "tradingbots.dev/bot")) >= some,  # type: ignore[misc]
+            "some are done",
+            every=0.01,
+        )
+        first.kill()
+        if len(namespace.list("Deployment")) < bots:
+            break  # else it was faster than this test
+    assert len(namespace.list("Deployment")) < bots
     start_operator()
-    eventually(lambda: len(namespace.list("Deployment")) == 20, "all are done", seconds=120)
-    for number in range(20):
+    eventually(lambda: len(namespace.list("Deployment")) == bots, "all are done")
+    for number in range(bots):
         namespace.wait_for_children(f"bot-{number}")
         namespace.wait_for_condition("Progressing", "True", "RollingOut", f"bot-{number}")
 
@@ -220,13 +230,17 @@ def test_a_stop_is_latched_and_no_revert_takes_it_away(namespace: Namespace, sta
     status = namespace.status()
     assert (status["emergencyStop"]["id"], status["state"]) == (f"{uid}-2", "KILLED")
     assert status["emergencyStop"]["reason"] == "drill"
+
+    def told() -> list[dict[str, Any]]:
+        return [e for e in namespace.list("Event") if e.get("reason") == "EmergencyStopped"]
+
+    eventually(told, "an event, which is written after the status")
     operator.kill()
     namespace.edit("TradingBot", "a", {"spec": {"logLevel": "DEBUG"}})
     start_operator()
     eventually(lambda: namespace.status()["observedGeneration"] == 4, "the new operator has seen the object")
     assert namespace.status()["emergencyStop"] == status["emergencyStop"]
-    events = [e for e in namespace.list("Event") if e.get("reason") == "EmergencyStopped"]
-    assert len(events) == 1
+    assert len(told()) == 1
 
 
 def test_a_missing_secret_is_named_and_healed(namespace: Namespace, operator: OperatorProcess) -> None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.api.crd.server import Refused, Server, server_with_crds
+from tests.api.crd.server import Server, server_with_crds
+from tests.support.waiting import eventually
 
 from tradingbot_operator.plugin.main import main
 
@@ -25,13 +25,9 @@ def server(kubeconfig: Path) -> Iterator[Server]:
 def namespace(server: Server) -> Iterator[str]:
     body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"generateName": "plugin-"}}
     name: str = server.request("POST", "/api/v1/namespaces", body)["metadata"]["name"]
-    for _ in range(100):
-        # The server answers 404 until its handlers know a new CRD.
-        try:
-            server.request("GET", f"/apis/tradingbots.dev/v1alpha1/namespaces/{name}/tradingbots")
-            break
-        except Refused:
-            time.sleep(0.1)
+    # The server answers 404 until its handlers know a new CRD.
+    where = f"/apis/tradingbots.dev/v1alpha1/namespaces/{name}/tradingbots"
+    eventually(lambda: server.request("GET", where), "tradingbots are served")
     yield name
     server.request("DELETE", f"/api/v1/namespaces/{name}")
 

@@ -8,13 +8,12 @@ import json
 import socket
 import subprocess
 import threading
-import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.api.crd.server import Manifest, Refused, Server
 from tests.api.plugin.world import MERGE, Operator, grant, minimal, path, program, wait_until_allowed
+from tests.support.waiting import eventually
 
 from tradingbot_operator.plugin.api import FIELD_MANAGER, Connection
 from tradingbot_operator.plugin.cluster import Cluster
@@ -24,6 +23,8 @@ from tradingbot_operator.plugin.main import main
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from tests.api.crd.server import Manifest, Server
 
 pytestmark = pytest.mark.api
 
@@ -174,16 +175,8 @@ def named(kind: str, name: str, **parts: Any) -> Manifest:
 
 def create_pod(server: Server, core: str, pod: Manifest) -> None:
     """The namespace's ServiceAccount comes a moment after the namespace."""
-    for _ in range(50):
-        try:
-            server.request("POST", f"{core}/pods", pod)
-        except Refused as refusal:
-            if "serviceaccount" not in str(refusal):
-                raise
-            time.sleep(0.1)
-        else:
-            return
-    raise TimeoutError("there is no ServiceAccount")
+    eventually(lambda: server.request("GET", f"{core}/serviceaccounts/default"), "a ServiceAccount")
+    server.request("POST", f"{core}/pods", pod)
 
 
 def test_without_an_operator_the_bot_confirms_through_the_service_proxy(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -12,6 +11,7 @@ import pytest
 import yaml
 from tests.api.crd.server import ROOT, Refused, Server
 from tests.api.plugin.world import APPLY, RBAC, Operator, bind, grant, minimal, path, program, report
+from tests.support.waiting import eventually
 
 from tradingbot_operator.plugin.api import Connection
 from tradingbot_operator.plugin.cluster import Cluster
@@ -61,14 +61,15 @@ def policed(server: Server, kubeconfig: Path) -> Iterator[str]:
 
 def wait_until_in_force(server: Server, namespace: str) -> None:
     probe = minimal(namespace, "probe", resume={"stopId": "1-1", "reason": "probe"})
-    for _ in range(200):
+
+    def answer() -> str:
         try:
             server.create(namespace, probe, dry_run=True)
         except Refused as refusal:
-            if "resume" in str(refusal):
-                return
-        time.sleep(0.1)
-    raise TimeoutError("the policies are not in force")
+            return str(refusal)
+        return "taken"
+
+    eventually(answer, "the policies are in force", holds=lambda said: "resume" in said)
 
 
 def test_resume_under_the_policies(server: Server, policed: str, kubeconfig: Path, plugin: Plugin) -> None:

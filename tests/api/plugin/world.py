@@ -5,10 +5,10 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
-import time
 from typing import TYPE_CHECKING, Any
 
 from tests.api.crd.server import ROOT, Server
+from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -70,11 +70,12 @@ def wait_until_allowed(
         "kind": "SubjectAccessReview",
         "spec": {"user": user, "resourceAttributes": attributes},
     }
-    for _ in range(200):
-        if server.request("POST", "/apis/authorization.k8s.io/v1/subjectaccessreviews", review)["status"]["allowed"]:
-            return
-        time.sleep(0.05)
-    raise TimeoutError(f"{user} may still not {verb} {resource}")
+    where = "/apis/authorization.k8s.io/v1/subjectaccessreviews"
+    eventually(
+        lambda: server.request("POST", where, review)["status"]["allowed"],
+        f"{user} may {verb} {resource}",
+        every=0.05,
+    )
 
 
 class Operator:

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import signal
 import sqlite3
 import subprocess
-import time
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from tests.component.bot.process import BotProcess
+from tests.support.waiting import ANSWER_SECONDS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
 
@@ -39,13 +37,13 @@ class AloneProcess(BotProcess):
             )
         return self
 
-    def end(self, number: signal.Signals = signal.SIGINT, seconds: float = 20.0) -> int:
+    def end(self, number: signal.Signals = signal.SIGINT) -> int:
         """End as with Ctrl-C."""
-        return super().end(number, seconds)
+        return super().end(number)
 
     def query(self, statement: str) -> list[Any]:
         """Read from the ledger, as another program would."""
-        connection = sqlite3.connect(f"file:{self.ledger}?mode=ro", uri=True, timeout=10)
+        connection = sqlite3.connect(f"file:{self.ledger}?mode=ro", uri=True, timeout=ANSWER_SECONDS)
         try:
             return connection.execute(statement).fetchall()
         finally:
@@ -80,10 +78,3 @@ class AloneProcess(BotProcess):
         assert self.query("PRAGMA integrity_check") == [("ok",)]
         tables = ("intents", "orders", "trades", "decisions", "equity")
         return {table: self.query(f"SELECT count(*) FROM {table}")[0][0] for table in tables}
-
-
-async def until(check: Callable[[], bool], what: str, seconds: float = 30.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not check():
-        assert time.monotonic() < deadline, what
-        await asyncio.sleep(0.05)

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import signal
 import subprocess
 import sys
-import time
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
 import asyncpg
-from tests.support.postgresql import free_port
+from tests.support.ports import free_port
+from tests.support.waiting import ANSWER_SECONDS, PATIENCE_SECONDS, until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -66,22 +65,22 @@ class BotProcess:
         """End at once, as a lost node would."""
         self.send(signal.SIGKILL)
         if self.process is not None:
-            self.process.wait(10)
+            self.process.wait(ANSWER_SECONDS)
 
-    def end(self, number: signal.Signals = signal.SIGTERM, seconds: float = 20.0) -> int:
+    def end(self, number: signal.Signals = signal.SIGTERM) -> int:
         """Ask it to end, and return its exit code."""
         self.send(number)
-        return self.wait(seconds)
+        return self.wait()
 
-    def wait(self, seconds: float = 20.0) -> int:
+    def wait(self) -> int:
         assert self.process is not None
-        return self.process.wait(seconds)
+        return self.process.wait(ANSWER_SECONDS)
 
     async def get(self, path: str, **headers: str) -> tuple[int, Any]:
         return await self.ask("GET", path, **headers)
 
     async def ask(self, method: str, path: str, body: Any = None, /, **headers: str) -> tuple[int, Any]:
-        timeout = aiohttp.ClientTimeout(total=5)
+        timeout = aiohttp.ClientTimeout(total=ANSWER_SECONDS)
         async with (
             aiohttp.ClientSession(timeout=timeout) as session,
             session.request(method, f"http://127.0.0.1:{self.port}{path}", headers=headers, json=body) as response,
@@ -89,24 +88,32 @@ class BotProcess:
             text = await response.text()
             return response.status, json.loads(text) if "json" in response.content_type else text
 
-    async def until(self, check: Callable[[dict[str, Any]], bool], seconds: float = 20.0) -> dict[str, Any]:
+    async def until(self, check: Callable[[dict[str, Any]], bool], seconds: float = PATIENCE_SECONDS) -> dict[str, Any]:
         """Wait until /api/v1/status says what is wanted."""
-        status: dict[str, Any] = {}
-        deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
-            if self.process is not None and self.process.poll() is not None:
-                raise AssertionError(f"{self.name} ended with {self.process.returncode}: {self.tail()}")
+
+        async def look() -> dict[str, Any]:
             try:
-                _, status = await self.get("/api/v1/status")
+                status: dict[str, Any] = (await self.get("/api/v1/status"))[1]
             except (aiohttp.ClientError, TimeoutError, OSError):
                 status = {}
-            if status and check(status):
-                return status
-            await asyncio.sleep(0.05)
-        raise AssertionError(f"{self.name} did not get there: {status}; {self.tail()}")
+            return status
 
-    async def trading(self, seconds: float = 20.0) -> dict[str, Any]:
-        return await self.until(lambda status: status["role"] == "trading" and status["ready"], seconds)
+        return await until(
+            look,
+            lambda: f"what {self.name} is to say; {self.tail()}",
+            holds=lambda status: status and check(status),
+            ended=self.ended,
+            seconds=seconds,
+        )
+
+    def ended(self) -> str | None:
+        """Say with what the process ended, if it did."""
+        if self.process is None or self.process.poll() is None:
+            return None
+        return f"{self.name} ended with {self.process.returncode}: {self.tail()}"
+
+    async def trading(self) -> dict[str, Any]:
+        return await self.until(lambda status: status["role"] == "trading" and status["ready"])
 
     def lines(self) -> list[dict[str, Any]]:
         return [json.loads(line) for line in self.log.read_text().splitlines() if line.startswith("{")]
@@ -115,20 +122,19 @@ class BotProcess:
         return self.log.read_text()[-3000:]
 
 
-async def until_rows(url: str, query: str, count: int = 1, seconds: float = 30.0) -> int:
+async def until_rows(url: str, query: str, count: int = 1) -> int:
     """Wait until a counting query reaches a number."""
-    deadline, found = time.monotonic() + seconds, 0
     connection = await asyncpg.connect(url)
+
+    async def look() -> int:
+        try:
+            found: int = await connection.fetchval(query)
+        except asyncpg.UndefinedTableError:
+            found = 0
+        return found
+
     try:
-        while time.monotonic() < deadline:
-            try:
-                found = await connection.fetchval(query)
-            except asyncpg.UndefinedTableError:
-                found = 0
-            if found >= count:
-                return found
-            await asyncio.sleep(0.05)
-        raise AssertionError(f"{query}: {found} of {count}")
+        return await until(look, f"{count} of {query}", holds=lambda found: found >= count)
     finally:
         await connection.close()
 

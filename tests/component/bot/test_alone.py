@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.component.bot.alone import AloneProcess, until
+from tests.support.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from tests.component.bot.alone import AloneProcess
 
 FAST = ("--speed", "7200")
 
@@ -101,8 +103,8 @@ async def test_a_second_one_waits_for_the_first_and_takes_over_at_once(alone: Ca
     first.kill()
     begun = time.monotonic()
     status = await second.trading()
-    # The lease would last 15 s: the lock of a process that is gone says that nobody needs to wait for it.
-    assert time.monotonic() - begun < 8
+    # The lease would last at least 11 s: the lock of a process that is gone says that nobody needs to wait for it.
+    assert time.monotonic() - begun < 10
     assert status["epoch"] == 2
     assert second.end() == 0
     second.audit()
@@ -115,12 +117,12 @@ async def test_killed_at_random_moments(alone: Callable[..., AloneProcess], seed
     counts: dict[str, int] = {}
     for _ in range(6):
         bot.start()
-        await bot.trading(30.0)
+        await bot.trading()
         await asyncio.sleep(rng.uniform(0.0, 1.0))
         bot.kill()
         counts = bot.audit()
     bot.start()
-    status = await bot.trading(30.0)
+    status = await bot.trading()
     assert status["epoch"] == 7
     assert status["reasons"] == []
     await traded(bot, counts["trades"] + 2)
@@ -144,7 +146,7 @@ async def test_a_full_disk_halts_entries_loses_nothing_and_heals(alone: Callable
     await asyncio.sleep(1.0)
     assert bot.audit() == before
     resource.prlimit(bot.process.pid, resource.RLIMIT_FSIZE, unlimited)
-    await bot.until(lambda s: s["state"] == "ACTIVE" and s["ready"], 40.0)
+    await bot.until(lambda s: s["state"] == "ACTIVE" and s["ready"])
     await traded(bot, before["trades"] + 2)
     assert bot.end() == 0
     bot.audit()

@@ -98,7 +98,7 @@ async def test_what_does_not_work_says_what_to_do(
     code: int,
     text: str,
 ) -> None:
-    quiet = {"name": "breakout", "parameters": {"entry_lookback": 200}}
+    quiet = {"name": "breakout", "parameters": {"entry_lookback": 5000}}
     bot = bots("pod", database, environment={"API_KEY": "key"}, strategy=quiet).start()
     await bot.trading()
     answered, out, err = await cli(bot, *words, **environment)

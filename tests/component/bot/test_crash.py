@@ -24,13 +24,13 @@ async def test_killed_at_random_moments(database: str, bots: Callable[..., BotPr
     counts: dict[str, int] = {}
     for number in range(ROUNDS):
         bot.start()
-        await bot.trading(30.0)
+        await bot.trading()
         await asyncio.sleep(rng.uniform(0.0, 1.5))
         bot.kill()
         counts = await audit(database)
         assert counts["intents"] >= number
     bot.start()
-    status = await bot.trading(30.0)
+    status = await bot.trading()
     assert status["epoch"] == ROUNDS + 1
     assert [reason["source"] for reason in status["reasons"]] == []
     await until_rows(database, "SELECT count(*) FROM simulation.trades", counts["trades"] + 2)

@@ -41,7 +41,7 @@ async def test_entries_are_blocked_nothing_is_lost_and_it_goes_on_by_itself(
     assert (await bot.get("/api/v1/trades"))[0] == 503
     await asyncio.sleep(2)
     await asyncio.to_thread(own.start)
-    status = await bot.until(lambda s: s["state"] == "ACTIVE" and s["ready"], 40.0)
+    status = await bot.until(lambda s: s["state"] == "ACTIVE" and s["ready"])
     assert status["role"] == "trading"
     before = await until_rows(own.url(), TRADES, 0)
     await until_rows(own.url(), TRADES, before + 3)
@@ -59,7 +59,7 @@ async def test_a_database_that_is_not_there_yet_is_waited_for(
     assert status["role"] == "standby"
     assert (await bot.get("/live"))[0] == 200
     await asyncio.to_thread(own.start)
-    await bot.trading(30.0)
+    await bot.trading()
     assert bot.end() == 0
 
 
@@ -80,7 +80,7 @@ async def test_a_stop_without_a_database_holds_and_is_written_when_it_is_back(
     bot.kill()
     await api.edit(emergencyStop={"active": False})
     bot.start()
-    status = await bot.until(lambda s: s["role"] == "trading" and s["ready"], 40.0)
+    status = await bot.until(lambda s: s["role"] == "trading" and s["ready"])
     assert status["state"] == "KILLED"
     assert bot.end() == 0
     await audit(own.url())
@@ -97,10 +97,10 @@ async def test_sigterm_without_a_database_ends_in_bounded_time(
     await bot.until(lambda s: s["state"] == "HALTED")
     begun = asyncio.get_running_loop().time()
     assert await asyncio.to_thread(bot.end) == 0
-    assert asyncio.get_running_loop().time() - begun < 15
+    assert asyncio.get_running_loop().time() - begun < 25
     await asyncio.to_thread(own.start)
     bot.start()
-    await bot.trading(30.0)
+    await bot.trading()
     assert bot.end() == 0
     await audit(own.url())
 
@@ -113,7 +113,7 @@ async def test_a_database_that_was_replaced_by_an_empty_one_is_noticed(
     connection = await asyncpg.connect(own.url())
     await connection.execute("DROP SCHEMA simulation, live, tradingbot CASCADE")
     await connection.close()
-    status = await bot.until(lambda s: s["ready"] and s["epoch"] == 1 and s["role"] == "trading", 40.0)
+    status = await bot.until(lambda s: s["ready"] and s["epoch"] == 1 and s["role"] == "trading")
     assert status["state"] == "ACTIVE"
     await until_rows(own.url(), TRADES, 1)
     assert bot.end() == 0

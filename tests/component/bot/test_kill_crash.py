@@ -38,7 +38,7 @@ async def test_killed_while_it_is(tmp_path: Path, database: str, method: str, pa
         await left.entry()
         await ledger.make()
         server = left.server
-        server.faults.add(Kind.SLOW, method, path, ms=3_000, skip=number - 1)
+        server.faults.add(Kind.SLOW, method, path, ms=60_000, skip=number - 1)
         before = len(server.journal.of(method, path))
         config = tmp_path / "first.yaml"
         exchange = {"test_mode": False, "api_url": server.url, "rate_limit_per_minute": 6000}

@@ -24,10 +24,11 @@ async def test_the_second_waits_is_ready_and_takes_over_at_once(database: str, b
     assert (await new.get("/ready"))[0] == 200
     await until_rows(database, TRADES, 3)
     assert (await new.get("/api/v1/status"))[1]["role"] == "standby"
-    begun = time.monotonic()
     assert await asyncio.to_thread(old.end) == 0
-    status = await new.trading(10.0)
-    assert time.monotonic() - begun < 8
+    begun = time.monotonic()
+    status = await new.trading()
+    # A lease that was not given back would last 15 s from its last renewal, which is at most 4 s old.
+    assert time.monotonic() - begun < 10
     assert status["epoch"] == 2
     await until_rows(database, TRADES, 6)
     assert new.end() == 0
@@ -43,10 +44,10 @@ async def test_a_process_that_hangs_is_fenced_and_sends_nothing_when_it_wakes(
     new.start()
     await new.until(lambda status: status["ready"])
     old.send(signal.SIGSTOP)
-    status = await new.trading(30.0)
+    status = await new.trading()
     assert status["epoch"] == 2
     old.send(signal.SIGCONT)
-    await old.until(lambda status: status["role"] == "standby", 20.0)
+    await old.until(lambda status: status["role"] == "standby")
     late = (
         "SELECT count(*) FROM simulation.intents WHERE epoch = 1 "
         "AND committed_at > (SELECT acquired_at FROM simulation.lease)"

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from typing import TYPE_CHECKING, Any
 
 from tests.component.bot.process import BotProcess, until_rows
+from tests.support.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,16 +20,6 @@ def rewrite(bot: BotProcess, **changes: Any) -> None:
     part = path.with_suffix(".part")
     part.write_text(json.dumps({**bot.config, **changes}))
     part.replace(path)
-
-
-async def until(look: Callable[[], Any], holds: Callable[[Any], bool], seconds: float = 20.0) -> Any:
-    found: Any = None
-    for _ in range(int(seconds / 0.1)):
-        found = await look()
-        if holds(found):
-            return found
-        await asyncio.sleep(0.1)
-    raise AssertionError(found)
 
 
 def limits(bot: BotProcess) -> Callable[[], Any]:
@@ -54,10 +44,14 @@ async def test_limits_count_at_once_and_a_persons_tighter_one_stays(
     await bot.trading()
     await bot.ask("PATCH", "/api/v1/bot/config", {"max_open_positions": 2}, **KEY)
     rewrite(bot, risk={"max_drawdown": 0.2, "max_open_positions": 4, "daily_loss_limit": 1})
-    found = await until(limits(bot), lambda found: found["configured"]["max_drawdown"] == "0.2")
+    found = await until(
+        limits(bot), "the file counts", holds=lambda found: found["configured"]["max_drawdown"] == "0.2"
+    )
     assert (found["effective"]["max_drawdown"], found["effective"]["max_open_positions"]) == ("0.2", 2)
     rewrite(bot, risk={"max_drawdown": 0.3, "max_open_positions": 1})
-    found = await until(limits(bot), lambda found: found["configured"]["max_drawdown"] == "0.3")
+    found = await until(
+        limits(bot), "the file counts", holds=lambda found: found["configured"]["max_drawdown"] == "0.3"
+    )
     assert (found["effective"]["max_drawdown"], found["effective"]["max_open_positions"]) == ("0.3", 1)
     assert bot.end() == 0
 
@@ -69,16 +63,18 @@ async def test_a_file_that_is_wrong_changes_nothing_and_is_shown(
     await bot.trading()
     assert (await configuration(bot)())["status"] == "up"
     rewrite(bot, risk={"max_drawdwn": 0.1})
-    found = await until(configuration(bot), lambda found: "did you mean max_drawdown?" in found["detail"])
+    found = await until(
+        configuration(bot), "the file counts", holds=lambda found: "did you mean max_drawdown?" in found["detail"]
+    )
     assert found["status"] == "down"
     rewrite(bot, mode="wild")
-    await until(configuration(bot), lambda found: "mode" in found["detail"])
+    await until(configuration(bot), "the file counts", holds=lambda found: "mode" in found["detail"])
     (bot.folder / "pod.yaml").unlink()
-    await until(configuration(bot), lambda found: "cannot be read" in found["detail"])
+    await until(configuration(bot), "the file counts", holds=lambda found: "cannot be read" in found["detail"])
     assert (await limits(bot)())["configured"]["max_drawdown"] == "1"
     await until_rows(database, "SELECT count(*) FROM simulation.trades", 2)
     rewrite(bot)
-    await until(configuration(bot), lambda found: found["status"] == "up")
+    await until(configuration(bot), "the file counts", holds=lambda found: found["status"] == "up")
     assert bot.end() == 0
 
 

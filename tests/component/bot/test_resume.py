@@ -155,7 +155,7 @@ async def test_killed_at_every_step_it_resumes_exactly_once(
                 await until_rows(database, CLEARED, step + 1)
             bot.kill()
         bot.start()
-        status = await bot.until(active, 40.0)
+        status = await bot.until(active)
         assert status["last_stop"]["id"] == stop_id
         assert await until_rows(database, CLEARED, 0) == step + 1
     rows = await latches(database)
@@ -179,7 +179,7 @@ async def test_a_resume_waits_for_the_database_and_a_stop_that_follows_it_counts
         second = f"1f0c2a9b-{api.generation}"
         await api.edit(emergencyStop=OFF)
         await asyncio.to_thread(own.start)
-        status = await bot.until(lambda s: s["ready"] and (s["stop"] or {}).get("id") == second, 40.0)
+        status = await bot.until(lambda s: s["ready"] and (s["stop"] or {}).get("id") == second)
         assert (status["state"], status["last_stop"]["id"]) == ("KILLED", first)
         rows = await latches(own.url())
         assert [(row["stop_id"], row["cleared_at"] is None) for row in rows] == [(first, False), (second, True)]
@@ -187,7 +187,7 @@ async def test_a_resume_waits_for_the_database_and_a_stop_that_follows_it_counts
         await bot.until(lambda s: any(r["source"] == "database" for r in s["reasons"]))
         await api.edit(resume=wish(second))
         await asyncio.to_thread(own.start)
-        status = await bot.until(active, 40.0)
+        status = await bot.until(active)
         assert status["last_stop"]["id"] == second
         assert bot.end() == 0
         await audit(own.url())
@@ -198,7 +198,7 @@ async def test_a_limit_has_an_id_and_halts_again_while_it_is_breached(
 ) -> None:
     risk = {"daily_loss_limit": 1, "max_drawdown": 0.0005}
     bot = bots("pod", database, risk=risk, **watching(api)).start()
-    status = await bot.until(lambda s: any(r["id"] for r in s["reasons"]), 40.0)
+    status = await bot.until(lambda s: any(r["id"] for r in s["reasons"]))
     (reason,) = [r for r in status["reasons"] if r["source"] == "drawdown"]
     assert (status["state"], reason["state"], status["stop"]) == ("HALTED", "HALTED", None)
     assert reason["id"].startswith("drawdown-")
@@ -210,7 +210,7 @@ async def test_a_limit_has_an_id_and_halts_again_while_it_is_breached(
     assert reason["id"] in [r["id"] for r in status["reasons"]]
     await api.edit(resume=wish(reason["id"], "capital is fine"))
     again = await bot.until(
-        lambda s: any(r["source"] == "drawdown" and r["id"] not in (None, reason["id"]) for r in s["reasons"]), 40.0
+        lambda s: any(r["source"] == "drawdown" and r["id"] not in (None, reason["id"]) for r in s["reasons"])
     )
     assert again["state"] == "HALTED"
     rows = [row for row in await latches(database) if row["source"] == "drawdown"]

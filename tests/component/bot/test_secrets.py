@@ -20,7 +20,8 @@ import pytest
 from tests.component.bot.live.world import LiveWorld
 from tests.component.bot.messengers import DISCORD, SLACK, TOKEN, Messengers
 from tests.component.bot.spilling import SCENES
-from tests.support.postgresql import free_port
+from tests.support.ports import free_port
+from tests.support.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable
@@ -101,14 +102,9 @@ def written(bot: BotProcess) -> str:
     return bot.log.read_text() + (bot.termination.read_text() if bot.termination.exists() else "")
 
 
-async def fails(bot: BotProcess, what: str, seconds: float = 20.0) -> str:
+async def fails(bot: BotProcess, what: str) -> str:
     """Wait until the failure is in the log or on standard error; return everything that the bot tells meanwhile."""
-    for _ in range(int(seconds / 0.1)):
-        if what in written(bot):
-            break
-        await asyncio.sleep(0.1)
-    else:
-        raise AssertionError(f"it never said {what}: {bot.tail()}")
+    await until(lambda: what in written(bot), lambda: f"it says {what}; {bot.tail()}")
     if bot.process is not None and bot.process.poll() is None:
         return await everything_told(bot)
     return ""

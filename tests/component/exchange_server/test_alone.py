@@ -12,6 +12,7 @@ import aiohttp
 import ccxt.async_support as ccxt
 import pytest
 from tests.exchange_server import ApiKey, ExchangeServer
+from tests.support.waiting import ANSWER_SECONDS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,7 +29,7 @@ async def test_it_serves_ccxt_and_its_control_from_another_process(tmp_path: Pat
     process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
     assert process.stdout is not None
     try:
-        started: dict[str, Any] = json.loads(await asyncio.wait_for(process.stdout.readline(), 30))
+        started: dict[str, Any] = json.loads(await asyncio.wait_for(process.stdout.readline(), ANSWER_SECONDS))
         stand_in = ExchangeServer(keys=[ApiKey("mine", "quiet")])
         stand_in.url = started["url"]
         options = stand_in.ccxt_options()
@@ -54,5 +55,5 @@ async def test_it_serves_ccxt_and_its_control_from_another_process(tmp_path: Pat
         assert [entry["faults"] for entry in journal["entries"] if entry["faults"]] == [["reject"]]
     finally:
         process.send_signal(signal.SIGTERM)
-        code = await asyncio.wait_for(process.wait(), 10)
+        code = await asyncio.wait_for(process.wait(), ANSWER_SECONDS)
     assert code == 0

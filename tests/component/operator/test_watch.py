@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from aiohttp import web
 from kubernetes.aio import client as kclient
+from tests.support import waiting
 
 from tradingbot_operator.desired.kinds import SERVICE
 from tradingbot_operator.kube.client import KubeClient
@@ -106,7 +107,9 @@ class World:
 
 
 @pytest.fixture
-async def world(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[World]:
+async def world(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> AsyncIterator[World]:
+    """Give a world in which a watch is not taken for dead before its test is over, unless the test says so."""
+    silence: float = getattr(request, "param", 300.0)
     monkeypatch.setattr("tradingbot_operator.reconcile.watch.FIRST_PAUSE_SECONDS", 0.02)
     server = Server()
     app = web.Application()
@@ -116,7 +119,9 @@ async def world(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[World]:
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
     configuration = kclient.Configuration(host=f"http://127.0.0.1:{runner.addresses[0][1]}")
-    kube = KubeClient(configuration, connections=1, timeout_seconds=5, on_request=lambda *_: None, silence_seconds=0.3)
+    kube = KubeClient(
+        configuration, connections=1, timeout_seconds=60, on_request=lambda *_: None, silence_seconds=silence
+    )
     yield World(server, kube)
     await kube.close()
     await runner.cleanup()
@@ -125,10 +130,9 @@ async def world(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[World]:
 async def until(watch: Watch, holds: Callable[[], object]) -> None:
     """Let a watch run until something holds; it must not end by itself."""
     running = asyncio.create_task(watch.run())
-    async with asyncio.timeout(10):
-        while not holds():
-            assert not running.done(), running
-            await asyncio.sleep(0.005)
+    await waiting.until(
+        holds, "what the watch is to do", ended=lambda: str(running) if running.done() else None, every=0.005
+    )
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
 
@@ -150,7 +154,12 @@ async def test_it_goes_on_where_the_first_list_ended(world: World) -> None:
     assert len(world.queue) == 2
 
 
-@pytest.mark.parametrize("end", [[], ["cut"], ["open"]], ids=["ended", "broken", "silent"])
+@pytest.mark.parametrize(
+    ("end", "world"),
+    [([], 300.0), (["cut"], 300.0), (["open"], 0.3)],
+    ids=["ended", "broken", "silent"],
+    indirect=["world"],
+)
 async def test_after_an_end_it_goes_on_from_the_last_event(world: World, end: list[bytes | str]) -> None:
     await seeded(world)
     world.server.scripts = [[line("ADDED", service("a", 11)), *end], [line("ADDED", service("b", 12)), "open"]]
@@ -188,12 +197,10 @@ async def test_whatever_is_answered_it_asks_again(world: World, trouble: int | l
 async def test_a_server_that_ends_every_watch_at_once_is_not_hurried(world: World) -> None:
     await seeded(world)
     world.server.scripts = [[] for _ in range(200)]
-    watch = world.follow()
-    running = asyncio.create_task(watch.run())
-    await asyncio.sleep(0.5)
-    running.cancel()
-    await asyncio.gather(running, return_exceptions=True)
-    assert 1 < len(world.server.asked) < 10
+    begun = asyncio.get_running_loop().time()
+    await until(world.follow(), lambda: len(world.server.asked) >= 6)
+    # Five pauses, each twice the last: 0.01 + 0.02 + 0.04 + 0.08 + 0.16 s.
+    assert asyncio.get_running_loop().time() - begun > 0.3
 
 
 @pytest.mark.parametrize("size", [1, 7, 100_000])

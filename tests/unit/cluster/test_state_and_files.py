@@ -113,7 +113,7 @@ def test_the_lock_excludes_others_and_ends_with_a_killed_holder(tmp_path: Path) 
             pass
         holder.kill()
         holder.wait()
-        with exclusive(lock, "it", wait_seconds=5):
+        with exclusive(lock, "it", wait_seconds=60):
             assert lock.read_text() == str(os.getpid())
 
 
@@ -138,7 +138,7 @@ def test_a_lock_whose_file_the_holder_removed_still_excludes(tmp_path: Path) -> 
 
     def worker(name: str) -> None:
         for _ in range(5):
-            with exclusive(lock, "it", wait_seconds=30):
+            with exclusive(lock, "it", wait_seconds=120):
                 inside.append(name)
                 assert len(inside) == 1
                 time.sleep(0.005)

@@ -29,6 +29,7 @@ DEADLINE_SECONDS: Final = 300
 KEPT_SECONDS: Final = 3600
 """How long an ended Job stays, for its log."""
 STOP_SECONDS: Final = 10
+COMMAND: Final = ("tradingbot", "preflight")
 
 
 def preflight_name(bot: str, run: str) -> str:
@@ -52,7 +53,7 @@ def _job(bot: TradingBot, config: BuildConfig, name: str) -> Manifest:
         "name": CONTAINER,
         "image": image,
         "imagePullPolicy": pull_policy,
-        "command": ["tradingbot", "preflight"],
+        "command": list(COMMAND),
         "env": [
             {"name": "CONFIG_PATH", "value": f"{CONFIG_DIRECTORY}/config.yaml"},
             {"name": "TRADING_MODE", "value": Mode.LIVE.value},

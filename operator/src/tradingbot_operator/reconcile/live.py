@@ -11,7 +11,7 @@ from tradingbot_operator.api.v1alpha1.safety import Mode
 from tradingbot_operator.desired.kinds import BACKUP_SCHEDULE, CONFIG_MAP, DEPLOYMENT, JOB, POD
 from tradingbot_operator.desired.naming import BOT_COMPONENT, COMPONENT_LABEL, PREFLIGHT_COMPONENT, child_name
 from tradingbot_operator.desired.ownership import Ownership, controller_of, ownership
-from tradingbot_operator.desired.preflight import preflight, preflight_name
+from tradingbot_operator.desired.preflight import COMMAND, preflight, preflight_name
 from tradingbot_operator.desired.workload import image_of
 from tradingbot_operator.kube.errors import ConflictError, KubeError, NotFoundError
 from tradingbot_operator.policy.live import Facts, Plan, decide, distrusted, unheard
@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 
+ANOTHER_POD = (
+    '{"reason": "AnotherPod", "message": "the run\'s pod is not what the operator asked for, and is not believed"}'
+)
 TWO_PODS = '{"reason": "TwoPods", "message": "the run has more than one pod, so none of them is believed"}'
 
 
@@ -145,6 +148,9 @@ class LiveTrading:
         )
         if pod is None:
             return JobLook(ended=failed)
+        if pod["spec"]["image"] != image or tuple(pod["spec"]["command"]) != COMMAND:
+            # Of two pods the Job controller ends one, and that may be its own before this pass has seen both.
+            return JobLook(ended=True, message=ANOTHER_POD)
         container = pod["status"]["container"]
         ended = (container.get("state") or {}).get("terminated")
         if ended is not None:

@@ -51,10 +51,12 @@ def project_pod(pod: Mapping[str, Any]) -> dict[str, Any]:
     meta, spec, status = pod["metadata"], pod.get("spec", {}), pod.get("status", {})
     keep = ("name", "namespace", "uid", "resourceVersion", "labels", "ownerReferences", "creationTimestamp")
     containers = [c for c in status.get("containerStatuses", []) if c.get("name") == CONTAINER]
+    container: Mapping[str, Any] = next((c for c in spec.get("containers", []) if c.get("name") == CONTAINER), {})
     return {
         "metadata": {key: meta[key] for key in (*keep, "deletionTimestamp") if key in meta},
         "spec": {
-            "image": next((c.get("image") for c in spec.get("containers", []) if c.get("name") == CONTAINER), None),
+            "image": container.get("image"),
+            "command": [*container.get("command", []), *container.get("args", [])],
             "configMap": next(
                 (v["configMap"]["name"] for v in spec.get("volumes", []) if v.get("name") == "config"), None
             ),

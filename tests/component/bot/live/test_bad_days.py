@@ -25,7 +25,7 @@ BUSY = {**CONFIG["strategy"]["parameters"], "entry_lookback": 3, "exit_lookback"
 
 async def agrees(bot: BotProcess) -> dict[str, Any]:
     """Wait until the bot trades and nothing restricts it."""
-    return await bot.until(lambda status: status["ready"] and status["reasons"] == [], 40.0)
+    return await bot.until(lambda status: status["ready"] and status["reasons"] == [])
 
 
 async def audit(world: LiveWorld, database: str) -> None:
@@ -67,7 +67,7 @@ async def test_killed_at_random_moments_nothing_is_doubled_and_nothing_forgotten
         for _ in range(KILLS):
             before = len(world.truth.orders)
             bot.start()
-            await bot.trading(60.0)
+            await bot.trading()
             with contextlib.suppress(AssertionError):
                 # Near an order is where it hurts.
                 await until(partial(_more_orders, world, before), "an order", bot, 8.0)
@@ -103,7 +103,7 @@ async def test_an_order_that_was_accepted_without_an_answer_is_found_and_never_s
         await bot.trading()
         world.server.faults.add(Kind.TIMEOUT, "POST", "/api/v3/order", processed=True)
         world.price = RISE
-        await until(world.resting, "the position is found, and its stop rests", bot, 30.0)
+        await until(world.resting, "the position is found, and its stop rests", bot)
         assert len(world.filled("BUY")) == 1
         world.price = TARGET
         await until(lambda: world.filled("SELL"), "the target is taken", bot)
@@ -117,7 +117,7 @@ async def test_prices_that_stand_still_halt_until_they_move(database: str, bots:
         bot = bots("still", database, **world.settings()).start()
         await bot.trading()
         world.moving = False
-        status = await bot.until(lambda status: status["state"] == "HALTED", 30.0)
+        status = await bot.until(lambda status: status["state"] == "HALTED")
         assert status["reasons"][0]["source"] == "feed"
         assert "no candle of BTC/USDT has come" in status["reasons"][0]["reason"]
         world.moving = True
@@ -134,7 +134,7 @@ async def test_an_exchange_that_is_away_blocks_entries_and_is_taken_up_again(
         world.price = RISE
         await until(world.resting, "the stop rests", bot)
         await world.server.stop()
-        await bot.until(lambda status: status["state"] == "HALTED", 60.0)
+        await bot.until(lambda status: status["state"] == "HALTED")
         await world.server.start()
         status = await agrees(bot)
         assert status["positions"] == 1
@@ -159,7 +159,7 @@ async def test_a_simulation_can_trade_on_real_prices_without_a_key(
         status = await bot.trading()
         assert status["account"] is None
         world.price = RISE
-        await bot.until(lambda status: status["positions"] == 1, 30.0)
+        await bot.until(lambda status: status["positions"] == 1)
         assert world.truth.orders == [], "nothing reaches the exchange"
         assert all(entry.method == "GET" for entry in world.server.journal.entries)
         assert await asyncio.to_thread(bot.end) == 0

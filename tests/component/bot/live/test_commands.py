@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tests.component.bot.live.world import LiveWorld, until
+from tests.support import waiting
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,10 +50,11 @@ async def test_a_persons_trade_reaches_the_exchange_with_its_stop_and_is_closed_
         settings = world.settings(environment={"API_KEY": "key", "ORDER_CONFIRMATION_REQUIRED": "false"})
         bot = bots("pod", database, **settings).start()
         await bot.trading()
-        for _ in range(400):
-            if (await bot.get("/api/v1/bot/status"))[1]["account"]["prices"]:
-                break
-            await asyncio.sleep(0.05)
+
+        async def prices() -> Any:
+            return (await bot.get("/api/v1/bot/status"))[1]["account"]["prices"]
+
+        await waiting.until(prices, "a price")
         price = float(world.price)
         body = {
             "asset_pair": "BTC/USDT",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Self
 
@@ -12,6 +11,8 @@ import asyncpg
 from tests.exchange_server import ApiKey, ExchangeServer
 from tests.exchange_server.clock import WallClock
 from tests.exchange_server.market import Candle
+from tests.support import waiting
+from tests.support.waiting import PATIENCE_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -103,17 +104,9 @@ class LiveWorld:
         return list(self.truth.open_orders)
 
 
-async def until(check: Callable[[], Any], what: str, bot: BotProcess, seconds: float = 20.0) -> Any:
+async def until(check: Callable[[], Any], what: str, bot: BotProcess, seconds: float = PATIENCE_SECONDS) -> Any:
     """Wait until something is true of the exchange."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        found = check()
-        if found:
-            return found
-        if bot.process is not None and bot.process.poll() is not None:
-            raise AssertionError(f"{what}: the bot ended with {bot.process.returncode}: {bot.tail()}")
-        await asyncio.sleep(0.05)
-    raise AssertionError(f"{what}: not so after {seconds} s; {bot.tail()}")
+    return await waiting.until(check, lambda: f"{what}; {bot.tail()}", ended=bot.ended, seconds=seconds)
 
 
 async def ledger(url: str) -> dict[str, Decimal]:
