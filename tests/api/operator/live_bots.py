@@ -161,10 +161,10 @@ class LiveBot:
             eventually(lambda: live().get("state") == "Trading" or stamp() > ends, "it trades, or it is too late")
         return live().get("state") == "Trading" and live().get("expiresAt") == ends
 
-    def until_live(self) -> None:
+    def until_live(self, image_id: str = "sha256:aa") -> None:
         eventually(lambda: self.env()["TRADING_MODE"] == "live", "the Deployment is a live bot's")
         self.answers.says |= {"mode": "live", "account": "k1"}
-        self.ready()
+        self.ready(image_id)
 
     def edit(self, **spec: Any) -> None:
         self.namespace.edit("TradingBot", self.name, {"spec": spec})

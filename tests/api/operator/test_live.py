@@ -241,6 +241,79 @@ def test_a_config_map_of_the_same_name_does_not_go_unnoticed(bot: LiveBot) -> No
     bot.until("Reducing")
 
 
+IMAGE, NEWER = "registry.example/tradingbot:1", "registry.example/tradingbot:2"
+
+
+def pulled(image: str, number: int) -> str:
+    """What the kubelet says of an image that it pulled."""
+    return f"{image.partition(':')[0]}@sha256:{str(number) * 64}"
+
+
+def go_live_pinned(bot: LiveBot) -> str:
+    """Go live with an image that was pulled and an account, both known by what the preflight saw."""
+    bot.simulate()
+    bot.edit(**LIVE)
+    bot.preflight(image_id=pulled(IMAGE, 1), build="b1")
+    digest = bot.digest()
+    bot.approve(digest)
+    bot.until_live(pulled(IMAGE, 1))
+    bot.until("Trading")
+    return digest
+
+
+def image(bot: LiveBot) -> str:
+    return str(bot.template()["spec"]["containers"][0]["image"])
+
+
+def test_a_moved_tag_reaches_no_live_pod(bot: LiveBot) -> None:
+    go_live_pinned(bot)
+    assert image(bot) == pulled(IMAGE, 1), "by its digest: whatever the tag leads to when a pod is started anew"
+    bot.namespace.delete("Deployment", "tradingbot-a")
+    eventually(lambda: "Deployment" in bot.namespace.children(), "the Deployment is made again")
+    assert image(bot) == pulled(IMAGE, 1)
+
+
+def test_the_bot_is_told_by_itself_which_account_and_code_were_approved(bot: LiveBot) -> None:
+    go_live_pinned(bot)
+    assert 'account: "k1"' in bot.config()
+    assert 'build: "b1"' in bot.config()
+
+
+def test_an_upgrade_of_the_operator_changes_no_code_under_an_approval_and_ends_no_trading(
+    bot: LiveBot, polling: OperatorProcess, start_operator: StartOperator
+) -> None:
+    first = go_live_pinned(bot)
+    template = bot.template()
+    polling.stop()
+    start_operator(TBO_BOT_POLL_SECONDS="1", TBO_BOT_IMAGE=NEWER)
+    bot.preflight(image_id=pulled(NEWER, 2), build="b2")
+    newer = eventually(lambda: (bot.namespace.status()["approval"].get("newer") or {}).get("digest"), "what is new")
+    assert (bot.template(), bot.digest()) == (template, first)
+    assert bot.namespace.status()["live"]["state"] == "Trading"
+    assert NEWER in bot.namespace.status()["approval"]["message"]
+    bot.approve(newer)
+    eventually(lambda: image(bot) == pulled(NEWER, 2), "the approved one")
+    bot.ready(pulled(NEWER, 2))
+    bot.until("Trading")
+    eventually(lambda: "newer" not in bot.namespace.status()["approval"], "nothing waits any more")
+
+
+def test_a_secret_that_was_swapped_while_the_bot_runs_is_said_and_changes_nothing(bot: LiveBot) -> None:
+    go_live_pinned(bot)
+    said = {"reason": "AnotherAccount", "message": "approved is k1, and the key given is k2"}
+    pod = bot.namespace.pod("a")
+    bot.namespace.kubelet(
+        pod,
+        ready=False,
+        imageID=pulled(IMAGE, 1),
+        state={
+            "terminated": {"exitCode": 78, "message": json.dumps(said), "startedAt": stamp(), "finishedAt": stamp()}
+        },
+    )
+    bot.namespace.wait_for_condition("Degraded", "True", "AnotherAccount")
+    assert bot.namespace.status()["live"]["account"] == "k1"
+
+
 def test_the_image_behind_the_tag_is_another_one(bot: LiveBot) -> None:
     first = bot.go_live()
     bot.until("Trading")

@@ -167,6 +167,18 @@ def test_an_approver_of_one_bot_approves_that_one(world: World) -> None:
     world.patch("frank", bot, approve("frank"))
 
 
+def test_a_newer_image_is_approved_by_the_digest_that_the_operator_publishes_beside(world: World) -> None:
+    bot = world.approved()
+    newer = f"sha256:{'d' * 64}"
+    with pytest.raises(Refused, match="not what is to be approved now"):
+        world.patch("bob", bot, approve("bob", digest=newer))
+    world.write_status(bot, {"approval": {"requiredDigest": DIGEST, "newer": {"digest": newer, "image": "bot:2"}}})
+    world.patch("bob", bot, approve("bob", digest=newer))
+    world.patch("bob", bot, approve("bob"))
+    with pytest.raises(Refused, match="may not approve"):
+        world.patch("mallory", bot, approve("mallory", digest=newer))
+
+
 # --- the status ----------------------------------------------------------------------------------------------------
 
 

@@ -105,6 +105,10 @@ class LiveWorld(World):
         )
         await self.settle()
 
+    def live_status(self) -> dict[str, Any]:
+        found: dict[str, Any] = self.status()["live"]
+        return found
+
     def digest(self) -> str:
         return str(self.status()["approval"]["requiredDigest"])
 

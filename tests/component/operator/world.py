@@ -65,6 +65,8 @@ class World:
         self.passes: list[Key] = []
         self.errors: list[Exception] = []
         self.requeues: dict[Key, float | None] = {}
+        self.image = "bot:1"
+        """The operator's default, from its next start on."""
         self.start()
 
     def start(self) -> None:
@@ -74,7 +76,7 @@ class World:
         for kind, project in PROJECTIONS.items():
             self.store.project(kind, project)
         self.reconciler = TradingBotReconciler(
-            self.kube, self.store, BuildConfig(bot_image="bot:1"), self.bots, now=lambda: self.time
+            self.kube, self.store, BuildConfig(bot_image=self.image), self.bots, now=lambda: self.time
         )
         self.informer = Informer(
             self.store,

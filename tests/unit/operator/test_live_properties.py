@@ -16,7 +16,8 @@ from tradingbot_operator.api.v1alpha1.live import GateState, LiveState, LiveStat
 from tradingbot_operator.api.v1alpha1.safety import Mode
 from tradingbot_operator.policy.approval import ApprovalState, ApprovalVerdict, Change, compare_limits, tightest
 from tradingbot_operator.policy.gates import Situation, look_at
-from tradingbot_operator.policy.live import Facts, decide
+from tradingbot_operator.policy.judging import Facts
+from tradingbot_operator.policy.live import decide
 from tradingbot_operator.policy.preflight import JobLook, inputs_of, taken_in
 
 NOW = datetime(2026, 11, 21, 9, 0, tzinfo=UTC)

@@ -219,6 +219,17 @@ def test_what_cannot_be_approved(
     assert message in result.err
 
 
+def test_a_newer_image_is_approved_by_its_own_digest_and_shown() -> None:
+    obj = asked()
+    newer = f"sha256:{'e' * 64}"
+    obj["status"]["approval"]["newer"] = {"digest": newer, "image": "bot:2"}
+    api = FakeApi.of(obj, user="bob")
+    result = Person(api, "y")("approve", "btc", "--digest", newer)
+    assert result.code == ExitCode.OK
+    assert api.objects["trading", "btc"]["spec"]["approval"]["digest"] == newer
+    assert "newer.image: bot:2" in result.err
+
+
 def test_an_older_digest_is_never_approved() -> None:
     obj = asked()
     obj["metadata"]["generation"] = 2

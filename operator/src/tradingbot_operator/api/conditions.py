@@ -96,6 +96,10 @@ class Reason(StrEnum):
     IMAGE_PULL_FAILED = "ImagePullFailed", "The image cannot be pulled; correct image or imagePullSecrets."
     SECRET_NOT_FOUND = "SecretNotFound", "A Secret, or a key in it, that the spec refers to does not exist; create it."
     INVALID_CONFIGURATION = "InvalidConfiguration", "The bot refuses its configuration; the message says which field."
+    ANOTHER_ACCOUNT = (
+        "AnotherAccount",
+        "The Secret has the keys of another account than the approved one, and the bot does not start with them.",
+    )
     UNKNOWN_STRATEGY = "UnknownStrategy", "The image has no strategy of this name; the message lists those it has."
     INVALID_STRATEGY_PARAMETERS = (
         "InvalidStrategyParameters",

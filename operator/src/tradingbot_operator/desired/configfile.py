@@ -76,11 +76,15 @@ def _notifications(spec: TradingBotSpec) -> dict[str, Any]:
 
 
 def _approval(live: LiveStatus) -> dict[str, Any]:
-    return {
+    values = {
         "digest": live.digest,
         "approved_by": live.approved_by,
         "expires_at": live.expires_at.isoformat().replace("+00:00", "Z"),
     }
+    if live.build and live.account:
+        # A bot that does not say what code it is knows neither of the two, and refuses what it does not know.
+        values |= {"account": live.account, "build": live.build}
+    return values
 
 
 def _exchange(spec: TradingBotSpec) -> dict[str, Any]:

@@ -126,7 +126,9 @@ def _approve(command: argparse.ArgumentParser) -> None:
         "--expires", metavar="WHEN", default="24h", help="30m, 24h, 7d, or a time with zone (default: 24h)"
     )
     command.add_argument("--comment", metavar="TEXT", default="", help="what you looked at")
-    command.add_argument("--digest", metavar="DIGEST", help="refuse unless this is what is to be approved")
+    command.add_argument(
+        "--digest", metavar="DIGEST", help="refuse unless this is what is to be approved, or what is newer than it"
+    )
     command.add_argument(
         "--timeout", type=_seconds, default=10.0, metavar="SECONDS", help="wait for the operator (default: 10)"
     )

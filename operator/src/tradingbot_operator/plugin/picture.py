@@ -75,6 +75,8 @@ class ApprovalPicture:
     comment: str
     state: str = ""
     """The operator's own verdict, which knows more than the digest: tighter limits keep an approval."""
+    newer_digest: str = ""
+    """Approves another image or account than the one that runs."""
 
     def problem(self, now: datetime) -> str:
         """Say why this approval does not count; nothing when it does."""
@@ -222,6 +224,7 @@ def _approval(spec: Mapping[str, Any], status: Mapping[str, Any]) -> ApprovalPic
         requested_by=plain(spec.get("requestedBy") or ""),
         comment=plain(given.get("comment") or ""),
         state=plain(_dict(status.get("approval")).get("state") or ""),
+        newer_digest=plain(_dict(_dict(status.get("approval")).get("newer")).get("digest") or ""),
     )
 
 

@@ -7,7 +7,7 @@ change, an expiry or a withdrawn approval makes it only reduce, never trade anot
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
@@ -15,23 +15,15 @@ from tradingbot_operator.api.conditions import ConditionType, Reason
 from tradingbot_operator.api.model import parse
 from tradingbot_operator.api.v1alpha1.live import GateState, GateStatus, LiveState, LiveStatus, PreflightStatus
 from tradingbot_operator.api.v1alpha1.safety import ApprovalStatus, BotState, Mode
-from tradingbot_operator.api.v1alpha1.trading import Promotion, Risk, Strategy
 from tradingbot_operator.api.v1alpha1.tradingbot import TradingBot
 from tradingbot_operator.policy import gates as gating
-from tradingbot_operator.policy.approval import (
-    ApprovalState,
-    ApprovalVerdict,
-    Identity,
-    approval_state,
-    digest_before_tightening,
-    required_digest,
-    tightest,
-)
-from tradingbot_operator.policy.preflight import JobLook, inputs_of, next_look, remembered, taken_in
+from tradingbot_operator.policy.approval import ApprovalState, tightest
+from tradingbot_operator.policy.judging import Facts, Judged, judge
+from tradingbot_operator.policy.preflight import FIRST_RETRY, inputs_of, next_look, remembered, taken_in
+from tradingbot_operator.policy.running import Running, account_of, approved, same_image
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from datetime import datetime
+    from collections.abc import Mapping
 
     from tradingbot_operator.api.v1alpha1.tradingbot import TradingBotSpec, TradingBotStatus
 
@@ -41,26 +33,6 @@ LEAVE_LOOK_SECONDS: Final = 1.0
 BACKUP_LOOK_SECONDS: Final = 60.0
 _APPROVED: Final = ("exchange", "strategy", "risk", "promotion", "redis", "api")
 _HOLDS: Final = frozenset({BotState.REDUCING.value, BotState.HALTED.value, BotState.KILLED.value})
-
-
-@dataclass(frozen=True, slots=True)
-class Facts:
-    """What was observed."""
-
-    now: datetime
-    image: str
-    """The image that the spec, or else the operator, asks for."""
-    running: bool = False
-    """Whether the Deployment's present template is a live bot."""
-    report: Mapping[str, Any] | None = None
-    """The bot's own report; None when there is none, or an old one."""
-    image_digest: str | None = None
-    """What the kubelet says that the live pod's image is."""
-    look: JobLook | None = None
-    """The preflight's Job."""
-    stop: str | None = None
-    """Id of the latched emergency stop."""
-    schedules: Sequence[Mapping[str, Any]] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,63 +69,58 @@ class Plan:
         return tuple(gate.to_status() for gate in self.gates)
 
 
-@dataclass(frozen=True, slots=True)
-class _Judged:
-    """A spec that asks for live trading, judged."""
-
-    digest: str | None
-    tightened: str | None
-    verdict: ApprovalVerdict
-    gates: tuple[gating.Gate, ...] = field(default=())
-
-    @property
-    def entering(self) -> bool:
-        """Whether every gate is open."""
-        return bool(self.gates) and all(gate.is_open for gate in self.gates)
-
-
 def decide(bot: TradingBot, recorded: TradingBotStatus, facts: Facts) -> Plan:
     """Decide what runs."""
     last_stop = facts.stop or _last_stop(recorded, facts.report)
     if bot.spec.mode is Mode.SIMULATION:
         return _simulation(bot, recorded, facts, last_stop)
     preflight = _preflight(bot, recorded, facts)
-    judged = _judge(bot, recorded, facts, preflight, last_stop)
+    judged = judge(bot, recorded, facts, preflight, last_stop)
     approval = ApprovalStatus(
         required_digest=judged.digest,
         state=judged.verdict.state.value,
-        message=judged.verdict.message[:2048],
+        message=judged.message[:2048],
         last_stop=last_stop,
+        newer=judged.newer,
     )
+    look_due = next_look(preflight, facts.now) == 0.0 or _look_again(recorded.live, preflight, facts) == 0.0
     plan = _enter(bot, facts, judged) if recorded.live is None else _stay(bot, recorded.live, facts, judged)
     return replace(
         plan,
         gates=judged.gates,
         approval=approval,
         preflight=preflight,
-        wait=_wait(bot, facts, preflight, judged),
-        look_due=next_look(preflight, facts.now) == 0.0,
+        wait=_wait(bot, recorded.live, facts, preflight, judged),
+        look_due=look_due,
     )
 
 
 # --- on the way in -----------------------------------------------------------------------------------------------
 
 
-def _enter(bot: TradingBot, facts: Facts, judged: _Judged) -> Plan:
+def _enter(bot: TradingBot, facts: Facts, judged: Judged) -> Plan:
     if not judged.entering:
         closed = next(gate for gate in judged.gates if not gate.is_open)
         return Plan(bot, Mode.SIMULATION, closed.reason, gating.summary(judged.gates))
-    return Plan(bot, Mode.LIVE, Reason.LIVE, live=_approved(bot, facts, judged, since=facts.now))
+    live = _approved(bot, facts, judged)
+    return Plan(_given(bot, live, facts.image), Mode.LIVE, Reason.LIVE, live=live)
 
 
-def _approved(bot: TradingBot, facts: Facts, judged: _Judged, *, since: datetime) -> LiveStatus:
+def _approved(bot: TradingBot, facts: Facts, judged: Judged, before: LiveStatus | None = None) -> LiveStatus:
     """Remember what is approved by this spec."""
-    approval = bot.spec.approval
+    approval, run = bot.spec.approval, judged.run
+    since = changed_at = facts.now
+    if before is not None:
+        since = before.since
+        changed_at = (before.changed_at or since) if judged.kept else facts.now
     if approval is None or judged.digest is None:
         raise ValueError("nothing is approved without an approval")
     manifest = bot.spec.to_manifest()
     part: dict[str, Any] = {name: manifest[name] for name in _APPROVED if name in manifest}
-    part |= {"image": facts.image, "database": {"secretRef": bot.spec.database.secret_ref.to_manifest()}}
+    part |= {
+        "image": _pods_image(run, before if judged.kept else None),
+        "database": {"secretRef": bot.spec.database.secret_ref.to_manifest()},
+    }
     return LiveStatus(
         state=LiveState.TRADING,
         since=since,
@@ -162,13 +129,29 @@ def _approved(bot: TradingBot, facts: Facts, judged: _Judged, *, since: datetime
         requested_by=bot.spec.requested_by or "",
         expires_at=approval.expires_at,
         approved=part,
+        image=run.image,
+        image_digest=run.image_digest,
+        account=run.account,
+        build=run.build,
+        changed_at=changed_at,
     )
+
+
+def _pods_image(run: Running, before: LiveStatus | None) -> str:
+    """Return what the pods are given: what they have, where it is the same, so that none is started anew for it."""
+    return str(before.approved.get("image") or run.pinned) if before is not None else run.pinned
+
+
+def _given(bot: TradingBot, live: LiveStatus, image: str) -> TradingBot:
+    """Return the bot with the image that was approved, whatever the operator's default is by now."""
+    runs = str(live.approved.get("image") or image)
+    return bot if runs == image else bot.model_copy(update={"spec": bot.spec.model_copy(update={"image": runs})})
 
 
 # --- live --------------------------------------------------------------------------------------------------------
 
 
-def _stay(bot: TradingBot, live: LiveStatus, facts: Facts, judged: _Judged) -> Plan:
+def _stay(bot: TradingBot, live: LiveStatus, facts: Facts, judged: Judged) -> Plan:
     approval, verdict = bot.spec.approval, judged.verdict
     if not verdict.allows_live or approval is None:
         reason = Reason.APPROVAL_EXPIRED if verdict.state is ApprovalState.EXPIRED else Reason.APPROVAL_VOID
@@ -176,15 +159,18 @@ def _stay(bot: TradingBot, live: LiveStatus, facts: Facts, judged: _Judged) -> P
     if approval.digest == live.digest:
         # The limits of the spec, which are at most tighter than those that were approved. What the bot was started with
         # stays as it is: it reads a renewal from the spec, and no pod is started anew for it.
-        kept = {"state": LiveState.TRADING, "leaving_since": None}
-        return Plan(bot, Mode.LIVE, Reason.LIVE, live=live.model_copy(update=kept))
+        kept: dict[str, Any] = {"state": LiveState.TRADING, "leaving_since": None}
+        if live.image is None:
+            kept |= {"image": judged.run.image, "image_digest": judged.run.image_digest, "account": judged.run.account}
+        return Plan(_given(bot, live, facts.image), Mode.LIVE, Reason.LIVE, live=live.model_copy(update=kept))
     if approval.digest != judged.digest:
         # Approved are looser limits of a bot that has become another one since: nobody has looked at it as it is.
         return _reduce(bot, live, facts, Reason.APPROVAL_VOID, "Look at the bot and approve it again.")
     if not judged.entering:
         closed = next(gate for gate in judged.gates if not gate.is_open)
         return _reduce(bot, live, facts, closed.reason, gating.summary(judged.gates))
-    return Plan(bot, Mode.LIVE, Reason.LIVE, live=_approved(bot, facts, judged, since=live.since))
+    changed = _approved(bot, facts, judged, live)
+    return Plan(_given(bot, changed, facts.image), Mode.LIVE, Reason.LIVE, live=changed)
 
 
 def _reduce(bot: TradingBot, live: LiveStatus, facts: Facts, reason: Reason, why: str) -> Plan:
@@ -295,13 +281,15 @@ def _preflight(bot: TradingBot, recorded: TradingBotStatus, facts: Facts) -> Pre
     live = recorded.live
     if live is None or not facts.running:
         return known
-    runs = inputs_of(_spec_of(live, bot), live.approved.get("image", facts.image))
+    run = approved(live, recorded.preflight)
+    runs = inputs_of(_spec_of(live, bot), run.image)
     (exchange, image), (live_exchange, live_image) = inputs.split("-"), runs.split("-")
-    account = (facts.report or {}).get("account") if exchange == live_exchange else None
+    account = account_of(live, facts.report) if exchange == live_exchange else None
     seen: dict[str, Any] = {}
-    if isinstance(account, str) and account and account[:128] != known.account:
-        seen |= {"account": account[:128], "verdict": None, "checked_at": None, "attempts": known.attempts + 1}
-    if facts.image_digest and image == live_image and facts.image_digest != known.image_digest:
+    if account is not None and account not in (run.account, known.account):
+        seen |= {"account": account, "verdict": None, "checked_at": None, "attempts": known.attempts + 1}
+    moved = facts.image_digest is not None and not same_image(facts.image_digest, run.image_digest)
+    if moved and image == live_image and facts.image_digest != known.image_digest:
         seen |= {"image_digest": facts.image_digest}
     return known.model_copy(update=seen)
 
@@ -311,57 +299,18 @@ def _spec_of(live: LiveStatus, bot: TradingBot) -> TradingBotSpec:
     return bot.spec.model_copy(update={"exchange": exchange})
 
 
-def _judge(
-    bot: TradingBot, recorded: TradingBotStatus, facts: Facts, preflight: PreflightStatus, last_stop: str | None
-) -> _Judged:
-    spec, name, namespace = bot.spec, bot.metadata.name, bot.metadata.namespace
-    live = recorded.live
-    digest = tightened = None
-    if preflight.account is not None and preflight.image_digest is not None:
-        identity = Identity(
-            namespace=namespace,
-            name=name,
-            uid=bot.metadata.uid,
-            image=facts.image,
-            image_digest=preflight.image_digest,
-            account=preflight.account,
-            last_stop=last_stop,
-        )
-        digest = required_digest(spec, identity)
-        if live is not None:
-            tightened = digest_before_tightening(spec, identity, Risk.model_validate(live.approved.get("risk") or {}))
-    if digest is None:
-        verdict = ApprovalVerdict(
-            ApprovalState.UNKNOWN,
-            "What has to be approved is not known yet: the preflight reports the account and the image first.",
-        )
-    else:
-        verdict = approval_state(spec, digest, facts.now, namespace=namespace, name=name, tightened=(tightened,))
-    situation = gating.Situation(
-        bot=bot,
-        now=facts.now,
-        approval=verdict,
-        preflight=preflight,
-        look=facts.look if facts.look is not None and not facts.look.ended else None,
-        report=facts.report,
-        stop=facts.stop,
-        schedules=facts.schedules,
-        live=live is not None,
-        same_strategy=live is not None and _same_strategy(live, spec),
-    )
-    return _Judged(digest, tightened, verdict, gating.look_at(situation))
+def _look_again(live: LiveStatus | None, preflight: PreflightStatus, facts: Facts) -> float | None:
+    """Return in how many seconds the account is looked at again because the bot does not start with its keys."""
+    if not facts.refused or live is None or preflight.account != live.account or preflight.checked_at is None:
+        return None
+    return max((preflight.checked_at + FIRST_RETRY * 2 - facts.now).total_seconds(), 0.0)
 
 
-def _same_strategy(live: LiveStatus, spec: TradingBotSpec) -> bool:
-    approved = live.approved
-    promotion = Promotion.model_validate(approved["promotion"]) if approved.get("promotion") is not None else None
-    strategy = Strategy.model_validate(approved.get("strategy") or {})
-    return strategy == spec.strategy and promotion == spec.promotion
-
-
-def _wait(bot: TradingBot, facts: Facts, preflight: PreflightStatus, judged: _Judged) -> float | None:
+def _wait(
+    bot: TradingBot, live: LiveStatus | None, facts: Facts, preflight: PreflightStatus, judged: Judged
+) -> float | None:
     """Return when time alone changes something: the next look, an approval that ends. A look under way tells itself."""
-    waits = [next_look(preflight, facts.now)]
+    waits = [next_look(preflight, facts.now), _look_again(live, preflight, facts) or 0.0]
     approval = bot.spec.approval
     if judged.verdict.allows_live and approval is not None:
         waits.append((approval.expires_at - facts.now).total_seconds())

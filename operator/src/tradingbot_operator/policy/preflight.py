@@ -59,6 +59,7 @@ def remembered(recorded: PreflightStatus | None, inputs: str) -> PreflightStatus
         inputs=inputs,
         account=recorded.account if exchange == old_exchange else None,
         image_digest=recorded.image_digest if image == old_image else None,
+        build=recorded.build if image == old_image else None,
     )
 
 
@@ -101,6 +102,7 @@ def taken_in(preflight: PreflightStatus, look: JobLook | None, now: datetime) ->
             "reasons": _reasons(said.get("reasons")),
             "account": account[:128] if isinstance(account, str) and account else preflight.account,
             "image_digest": look.image_digest or preflight.image_digest,
+            "build": _build(said.get("build")) if verdict is not PreflightVerdict.FAILED else preflight.build,
             "skew_ms": _skew(said.get("skew_ms")),
             "checked_at": _when(said.get("checked_at"), now),
             "attempts": 0 if verdict is PreflightVerdict.OK else preflight.attempts + 1,
@@ -126,6 +128,10 @@ def _verdict(value: Any) -> PreflightVerdict:
 def _reasons(value: Any) -> tuple[str, ...]:
     found = value if isinstance(value, list) else []
     return tuple(" ".join(str(reason).split())[:512] for reason in found[:REASONS])
+
+
+def _build(value: Any) -> str | None:
+    return value[:128] if isinstance(value, str) and value else None
 
 
 def _skew(value: Any) -> int | None:

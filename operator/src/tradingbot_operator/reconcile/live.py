@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
+from tradingbot_operator.api.conditions import Reason
 from tradingbot_operator.api.v1alpha1.live import LiveState
 from tradingbot_operator.api.v1alpha1.safety import Mode
 from tradingbot_operator.desired.kinds import BACKUP_SCHEDULE, CONFIG_MAP, DEPLOYMENT, JOB, POD
@@ -14,7 +15,8 @@ from tradingbot_operator.desired.ownership import Ownership, controller_of, owne
 from tradingbot_operator.desired.preflight import COMMAND, preflight, preflight_name
 from tradingbot_operator.desired.workload import image_of
 from tradingbot_operator.kube.errors import ConflictError, KubeError, NotFoundError
-from tradingbot_operator.policy.live import Facts, Plan, decide, distrusted, unheard
+from tradingbot_operator.policy.judging import Facts
+from tradingbot_operator.policy.live import Plan, decide, distrusted, unheard
 from tradingbot_operator.policy.preflight import JobLook, inputs_of, remembered, run_id
 from tradingbot_operator.runtime.keys import Key, ObjectId
 from tradingbot_operator.status.live import LivePart
@@ -58,7 +60,8 @@ class LiveTrading:
             image=image,
             running=self._running(key),
             report=None if report.unreachable else report.body,
-            image_digest=self._image_digest(key, recorded, image),
+            image_digest=self._image_digest(key, recorded),
+            refused=recorded.live is not None and self._refused(key),
             look=self._look(key, bot, recorded, image),
             stop=stop,
         )
@@ -115,11 +118,18 @@ class LiveTrading:
         deployment = self._store.get(ObjectId(DEPLOYMENT.kind, key.namespace, child_name(key.name)))
         return deployment is not None and _environment(deployment).get("TRADING_MODE") == Mode.LIVE.value
 
-    def _image_digest(self, key: Key, recorded: TradingBotStatus, image: str) -> str | None:
-        """Return what the newest live pod runs."""
-        if recorded.live is None:
+    def _refused(self, key: Key) -> bool:
+        """Return whether a pod of the bot has found other keys in its Secret than those that were approved."""
+        pods = [pod for pod in self._store.children(key, POD.kind) if is_of(pod, BOT_COMPONENT)]
+        problems = [problem_of(pod, key.namespace) for pod in pods]
+        return any(problem is not None and problem.reason is Reason.ANOTHER_ACCOUNT for problem in problems)
+
+    def _image_digest(self, key: Key, recorded: TradingBotStatus) -> str | None:
+        """Return what the newest pod of the approved image runs."""
+        live = recorded.live
+        if live is None:
             return None
-        since = recorded.live.since.isoformat().replace("+00:00", "Z")
+        since, image = stamp(live.changed_at or live.since), live.approved.get("image")
         pods = [
             pod
             for pod in self._store.children(key, POD.kind)
@@ -206,6 +216,11 @@ def part_of(plan: Plan) -> LivePart:
     return LivePart(
         plan.approval, plan.gate_status, plan.preflight, plan.live, plan.reason, plan.message, silent=plan.silent
     )
+
+
+def stamp(moment: datetime) -> str:
+    """Return a moment as Kubernetes writes it."""
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def is_preflight(child: Mapping[str, Any]) -> bool:

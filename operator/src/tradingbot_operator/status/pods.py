@@ -25,6 +25,7 @@ _BOT_REASONS: Final = {
     reason.value: reason
     for reason in (
         Reason.INVALID_CONFIGURATION,
+        Reason.ANOTHER_ACCOUNT,
         Reason.UNKNOWN_STRATEGY,
         Reason.INVALID_STRATEGY_PARAMETERS,
         Reason.UNKNOWN_SYMBOL,

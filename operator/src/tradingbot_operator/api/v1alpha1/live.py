@@ -52,6 +52,8 @@ class PreflightStatus(StatusModel):
     """Fingerprint of the key, the same for the same account; never the key."""
     image_digest: Annotated[str, Text(512)] | None = None
     """What the kubelet says that the image is. A tag can be moved, a digest cannot."""
+    build: Annotated[str, Text(128)] | None = None
+    """Fingerprint of the code in the image, as the bot says it."""
     skew_ms: Annotated[int, Field(ge=-1_000_000_000, le=1_000_000_000)] | None = None
     """Milliseconds by which this cluster's clock is ahead of the exchange's."""
     checked_at: Timestamp | None = None
@@ -88,6 +90,17 @@ class LiveStatus(StatusModel):
     """When the approval ends that the bot was started with. A later one is in spec.approval, where the bot reads it."""
     leaving_since: Timestamp | None = None
     """When the spec began to ask for a simulation."""
+    image: Annotated[str, Text(512)] | None = None
+    """Name of the image that was approved. What the pods are given is in approved.image: the same by its digest, where
+    the node knows one that can be pulled."""
+    image_digest: Annotated[str, Text(512)] | None = None
+    """What the kubelet said that it is when it was approved."""
+    account: Fingerprint | None = None
+    """Fingerprint of the key that was approved. The bot does not start with another one."""
+    build: Annotated[str, Text(128)] | None = None
+    """Fingerprint of the code that was approved. A bot of other code only closes positions."""
+    changed_at: Timestamp | None = None
+    """Since when it is this image and this account."""
     approved: Annotated[dict[str, Any], PRESERVE_UNKNOWN_FIELDS]
     """The part of the spec that was approved. It runs on until something else is approved, at most with tighter
     limits."""

@@ -22,6 +22,7 @@ __all__ = [
     "KillStatus",
     "LastStop",
     "Mode",
+    "NewerStatus",
     "Resume",
     "StoppedOrder",
     "StoppedPosition",
@@ -213,6 +214,22 @@ class LastStop(StatusModel):
     """Why it was safe to trade again, as given with the resume."""
 
 
+class NewerStatus(StatusModel):
+    """What a new pod of a live bot would run, where that is something else than what was approved."""
+
+    digest: Annotated[str, Text(71)] | None = None
+    """Written to spec.approval.digest instead of requiredDigest, it approves this. It is published when the preflight
+    has found it good."""
+    image: Annotated[str, Text(512)]
+    """The image that the spec, or the operator, asks for."""
+    image_digest: Annotated[str, Text(512)] | None = None
+    """What the kubelet says that it is."""
+    account: Annotated[str, Text(128)] | None = None
+    """Fingerprint of the key that is in the Secret."""
+    message: Annotated[str, Text(2048)] = ""
+    """What is new, and how to approve it."""
+
+
 class ApprovalStatus(StatusModel):
     """What an approval of live trading must name, and whether one does."""
 
@@ -228,3 +245,5 @@ class ApprovalStatus(StatusModel):
     last_stop: Annotated[str, Text(128)] | None = None
     """Id of the latest emergency stop, which is part of what is approved: after a stop, live trading needs a fresh
     approval."""
+    newer: NewerStatus | None = None
+    """Another image, or another account, that waits for an approval. What was approved runs on meanwhile."""

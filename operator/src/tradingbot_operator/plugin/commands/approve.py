@@ -106,6 +106,8 @@ def _digest(picture: Picture, expected: str | None) -> str:
             f"{picture.key}: the operator has published nothing to approve (status.approval.requiredDigest).{live}",
             hint=command("status", picture),
         )
+    if expected and expected == picture.approval.newer_digest:
+        return expected
     if expected and expected != required:
         raise PluginError(
             f"{picture.key}: what is to be approved is {required}, not {expected}; nothing was approved",
@@ -160,7 +162,9 @@ def _write(context: Context, obj: Manifest, digest: str, user: str, expires: dat
             context.api.patch(context.namespace, name, change, dry_run=args.dry_run == "server")
         except ConflictError:
             obj = context.fetch(name)
-            if obj["metadata"].get("generation") != generation or take(obj).approval.required_digest != digest:
+            published = take(obj).approval
+            still = digest in {published.required_digest, published.newer_digest}
+            if obj["metadata"].get("generation") != generation or not still:
                 raise PluginError(
                     "the object was changed while you looked at it; nothing was approved",
                     hint="Look again at what is to be approved:\n  " + command("approve", take(obj)),
