@@ -11,6 +11,8 @@ from tests.component.bot.process import BotProcess, audit, until_rows
 from tests.support import postgresql
 from tests.support.waiting import until
 
+from tradingbot.domain.denial import DenialCode
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -166,16 +168,70 @@ async def test_the_pause_of_the_configuration_is_not_the_apis_to_lift(
 
 
 @pytest.mark.parametrize(
-    "body", [{"asset_pairs": ["ETH/USD"]}, {"dry_run": False}, {"take_profit": 3}, {"autonomous": False}]
+    ("body", "title"),
+    [
+        ({"asset_pairs": ["ETH/USD"]}, "NotConfigured"),
+        ({"dry_run": False}, "NotConfigured"),
+        ({"take_profit": 3}, "InvalidBody"),
+        ({"stop_loss": 0}, "InvalidBody"),
+        ({"confidence_threshold": -0.1}, "InvalidBody"),
+        ({"autonomous": "false"}, "InvalidBody"),
+    ],
 )
 async def test_start_refuses_what_it_would_have_to_ignore(
-    database: str, bots: Callable[..., BotProcess], body: dict[str, Any]
+    database: str, bots: Callable[..., BotProcess], body: dict[str, Any], title: str
 ) -> None:
     bot = quiet(bots, database)
     await bot.trading()
+    before = (await bot.get("/api/v1/bot/config"))[1]
     code, answer = await bot.ask("POST", "/api/v1/bot/start", body, **KEY)
-    assert (code, answer["title"]) == (409, "NotConfigured")
+    assert (code, answer["title"]) == (409 if title == "NotConfigured" else 422, title)
+    assert (await bot.get("/api/v1/bot/config"))[1] == before
     assert bot.end() == 0
+
+
+async def test_start_sets_limits_first_and_then_lets_go_of_the_pause(
+    database: str, bots: Callable[..., BotProcess]
+) -> None:
+    bot = quiet(bots, database)
+    await bot.trading()
+    await bot.ask("POST", "/api/v1/bot/stop", **KEY)
+    body = {"asset_pairs": ["BTC/USD"], "dry_run": True, "autonomous": False}
+    body |= {"stop_loss": "0.02", "take_profit": 0.1, "confidence_threshold": 0.25}
+    code, answer = await bot.ask("POST", "/api/v1/bot/start", body, **KEY)
+    assert (code, answer["state"]) == (200, "ACTIVE"), answer
+    limits = (await bot.get("/api/v1/bot/config"))[1]
+    wanted = {"max_stop_distance": "0.02", "max_target_distance": "0.1", "min_confidence": "0.25", "autonomous": False}
+    assert wanted.items() <= limits["effective"].items()
+    assert limits["configured"]["autonomous"] is True
+    bot.kill()
+    bot.start()
+    await bot.trading()
+    assert wanted.items() <= (await bot.get("/api/v1/bot/config"))[1]["effective"].items()
+    assert bot.end() == 0
+
+
+async def test_a_simulation_that_is_not_autonomous_waits_for_a_persons_word_on_each_entry(
+    database: str, bots: Callable[..., BotProcess]
+) -> None:
+    exchange = {"order_confirmation_seconds": 86_400}
+    bot = bots("pod", database, environment={"API_KEY": "key"}, exchange=exchange, trading="Paused").start()
+    await bot.trading()
+    assert (await bot.ask("PATCH", "/api/v1/bot/config", {"autonomous": False}, **KEY))[0] == 200
+    bot.kill()
+    bot.config["trading"] = "Active"
+    bot.start()
+    status = await bot.until(lambda status: status["confirmations"] == 1)
+    assert (status["positions"], status["entry_orders"]) == (0, 0)
+    (order,) = (await bot.get("/api/v1/bot/orders/waiting"))[1]["orders"]
+    code, answer = await bot.ask("POST", f"/api/v1/bot/orders/{order['client_id']}/refuse", {"reason": "no"}, **KEY)
+    assert (code, answer["decision"]["code"]) == (202, "CONFIRMATION_REFUSED")
+    await bot.until(lambda status: status["confirmations"] == 1)
+    (order,) = (await bot.get("/api/v1/bot/orders/waiting"))[1]["orders"]
+    code, answer = await bot.ask("POST", f"/api/v1/bot/orders/{order['client_id']}/confirm", {"reason": "yes"}, **KEY)
+    assert code == 202 or answer["title"] in DenialCode.__members__, answer
+    assert bot.end() == 0
+    await audit(database)
 
 
 async def test_a_tighter_limit_counts_at_once_and_after_a_restart_a_looser_one_until_then(
@@ -201,7 +257,9 @@ async def test_a_tighter_limit_counts_at_once_and_after_a_restart_a_looser_one_u
         ({}, "NothingToChange"),
         ({"max_drawdown": 2}, "InvalidBody"),
         ({"stop_loss_pct": 1, "max_stop_distance": 0.1}, "SameLimitTwice"),
-        ({"confidence_threshold": 0.5}, "NotSupported"),
+        ({"confidence_threshold": 1.5}, "InvalidBody"),
+        ({"confidence_threshold": 0.5, "min_confidence": 0.5}, "SameLimitTwice"),
+        ({"autonomous": "no"}, "InvalidBody"),
     ):
         assert (await bot.ask("PATCH", "/api/v1/bot/config", wrong, **KEY))[1]["title"] == title
     assert bot.end() == 0

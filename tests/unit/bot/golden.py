@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import sys
 
+import msgspec
 from tests.unit.bot.harness import Bot, config
 
 from tradingbot.domain.instrument import MarketType
@@ -18,11 +19,12 @@ from tradingbot.venues.sim.rules import SimRules
 CANDLES = 14_400
 
 
-def run(strategy: str, seed: int) -> Bot:
+def run(strategy: str, seed: int, limits: Limits | None = None) -> Bot:
     found = catalogue.find([catalogue.PACKAGED], "recorded", "BTC/USD", "1m", MarketType.SPOT)
     feed = RecordedFeed([found], MINUTE, loop=False)
     rules = SimRules(seed=seed)
-    settings = config(Limits(cost=rules.cost, commission=rules.commission), strategy=strategy)
+    wanted = msgspec.structs.replace(limits or Limits(), cost=rules.cost, commission=rules.commission)
+    settings = config(wanted, strategy=strategy)
     bot = Bot(registry.factory(strategy, {}), settings=settings, rules=rules, instrument=found.instrument)
     bot.show(*itertools.islice(feed.stream("BTC/USD", 0), CANDLES))
     feed.close()

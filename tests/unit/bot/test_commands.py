@@ -135,6 +135,15 @@ def test_after_a_restart_the_tighter_of_file_and_change_counts() -> None:
     assert limits.max_open_positions == 2
 
 
+def test_a_bot_that_was_told_to_ask_and_to_be_sure_does_so_after_a_restart() -> None:
+    robot = bot()
+    robot.step(events.ChangeLimits(0, (("autonomous", "false"), ("min_confidence", "0.7")), "with me"))
+    limits = bot(saved=robot.save()).engine.config.limits
+    assert (limits.autonomous, limits.min_confidence) == (False, Decimal("0.7"))
+    assert loosened(limits, Limits()) == ["min_confidence", "autonomous"]
+    assert loosened(Limits(), limits) == []
+
+
 def test_a_change_is_taken_back_with_nothing_in_its_place() -> None:
     robot = bot()
     robot.step(events.ChangeLimits(0, (("max_drawdown", "0.05"),), "tighter"))
@@ -164,8 +173,11 @@ def numbers(name: str) -> st.SearchStrategy[Any]:
         return st.sampled_from(OnBreach)
     if name in ("max_open_positions", "max_orders_per_minute"):
         return st.integers(1, 50)
+    if name == "autonomous":
+        return st.booleans()
     found = st.decimals("0.001", 1, places=3)
-    return st.none() | found if name in ("max_order_value", "max_stop_distance") else found
+    optional = ("max_order_value", "max_stop_distance", "max_target_distance", "min_confidence")
+    return st.none() | found if name in optional else found
 
 
 limits_strategy = st.fixed_dictionaries({name: numbers(name) for name in CHANGEABLE}).map(lambda v: Limits(**v))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
+import msgspec
 from tests.unit.bot.harness import Bot, Scripted, buy, config, flat
 
 from tradingbot.core import picture
@@ -13,9 +14,11 @@ from tradingbot.domain.effects import Submit
 from tradingbot.domain.market import MINUTE
 from tradingbot.domain.orders import Role
 from tradingbot.domain.states import State
+from tradingbot.risk.limits import Limits
 
 WITHIN = 300 * 1_000_000
 WISH = buy(95, 130)
+SYMBOL = "BTC/USD"
 
 
 def bot_that_asks(threshold: int = 500, script: dict[int, Any] | None = None, **more: Any) -> Bot:
@@ -63,6 +66,56 @@ def test_a_yes_sends_it_under_the_id_that_was_shown() -> None:
     assert codes(bot) == ["CONFIRMATION_REQUIRED", "approved"]
     assert ("confirmed_by", "alice") in bot.decisions[-1].facts
     assert bot.engine.state.waiting == {}
+
+
+def test_a_bot_that_is_not_autonomous_asks_for_every_entry_of_its_strategy_also_in_a_simulation() -> None:
+    settings = config(confirm_within=WITHIN, limits=Limits(autonomous=False))
+    bot = Bot(lambda: Scripted({1: WISH}), settings=settings).show(flat(1, 100, 1e5))
+    assert codes(bot) == ["CONFIRMATION_REQUIRED"]
+    assert bot.of(Submit) == []
+    say(bot, waiting(bot))
+    assert codes(bot)[-1] == "approved"
+    assert [effect.approved.item.role for effect in bot.of(Submit)] == [Role.ENTRY]
+
+
+def test_a_simulation_gives_up_what_nobody_confirmed_by_the_markets_time() -> None:
+    settings = config(confirm_within=WITHIN, limits=Limits(autonomous=False))
+    bot = Bot(lambda: Scripted({1: WISH}), settings=settings).show(flat(1, 100, 1e5))
+    bot.show(flat(5, 100, 1e5))
+    assert bot.engine.state.waiting
+    bot.show(flat(6, 100, 1e5))
+    assert bot.engine.state.waiting == {}
+    assert codes(bot)[-1] == "CONFIRMATION_EXPIRED"
+
+
+def test_a_persons_own_trade_needs_no_second_word_because_the_bot_is_not_autonomous() -> None:
+    settings = config(confirm_within=WITHIN, limits=Limits(autonomous=False))
+    bot = Bot(lambda: Scripted({}), settings=settings).show(flat(1, 100, 1e5))
+    bot.step(events.ManualTrade(0, SYMBOL, "buy", Decimal(95), Decimal(130), None, None, "mine"))
+    assert codes(bot) == ["approved"]
+
+
+def test_taking_autonomy_away_counts_for_the_next_wish_and_giving_it_back_too() -> None:
+    bot = Bot(lambda: Scripted({2: WISH, 3: WISH}), settings=config(confirm_within=WITHIN)).show(flat(1, 100, 1e5))
+    bot.step(events.ChangeLimits(0, (("autonomous", "false"),), "with me"))
+    bot.show(flat(2, 100, 1e5))
+    assert codes(bot) == ["CONFIRMATION_REQUIRED"]
+    say(bot, waiting(bot), yes=False)
+    bot.step(events.ChangeLimits(0, (("autonomous", None),), "by itself"))
+    bot.show(flat(3, 100, 1e5))
+    assert codes(bot)[-1] == "approved"
+
+
+def test_a_yes_is_held_against_the_confidence_that_was_stated_then() -> None:
+    wish = msgspec.structs.replace(WISH, confidence=Decimal("0.6"))
+    bot = bot_that_asks(script={1: wish})
+    bot.step(events.ChangeLimits(0, (("min_confidence", "0.6"),), "sure enough"))
+    say(bot, waiting(bot))
+    assert codes(bot)[-1] == "approved"
+    bot = bot_that_asks(script={1: wish})
+    bot.step(events.ChangeLimits(0, (("min_confidence", "0.61"),), "surer"))
+    say(bot, waiting(bot))
+    assert codes(bot)[-1] == "LOW_CONFIDENCE"
 
 
 def test_a_yes_counts_once() -> None:

@@ -121,6 +121,18 @@ CASES: list[tuple[DenialCode, dict[str, Any], dict[str, Any]]] = [
      {"proposal": changed(quantity=Decimal("0.0049"))}),
     (DenialCode.ORDER_TOO_SMALL, {}, {"proposal": changed(quantity=Decimal("0.00501"))}),
     (DenialCode.RISK_REWARD_TOO_LOW, {}, {"proposal": changed(take_profit=Decimal("1037.5"))}),
+    (DenialCode.RISK_REWARD_TOO_LOW, {"limits": limits(max_target_distance=Decimal("0.038"))},
+     {"limits": limits(max_target_distance=Decimal("0.0379"))}),
+    (DenialCode.LOW_CONFIDENCE,
+     {"proposal": changed(confidence=Decimal("0.6")), "limits": limits(min_confidence=Decimal("0.6"))},
+     {"proposal": changed(confidence=Decimal("0.5999")), "limits": limits(min_confidence=Decimal("0.6"))}),
+    (DenialCode.LOW_CONFIDENCE, {"limits": limits(min_confidence=None)}, {"limits": limits(min_confidence=Decimal(0))}),
+    (DenialCode.DATA_INVALID, {"proposal": changed(confidence=Decimal(1))},
+     {"proposal": changed(confidence=Decimal("1.01"))}),
+    (DenialCode.DATA_INVALID, {"proposal": changed(confidence=Decimal(0))},
+     {"proposal": changed(confidence=Decimal("-0.01"))}),
+    (DenialCode.DATA_INVALID, {}, {"proposal": changed(confidence=NAN)}),
+    (DenialCode.DATA_INVALID, {}, {"proposal": changed(confidence=0.9)}),
     (DenialCode.ORDER_RATE, {"orders_left": 1}, {"orders_left": 0}),
     (DenialCode.DUPLICATE_INTENT, {"duplicate": False}, {"duplicate": True}),
     (DenialCode.ORDER_TOO_SMALL, {"limits": limits(max_order_value=Decimal(5))},
@@ -135,6 +147,24 @@ def test_a_code_fires_beyond_its_limit_and_not_at_it(
 ) -> None:
     assert judge(**permitted) == "approved"
     assert judge(**denied) == code.value
+
+
+@given(most=st.decimals("0.0001", 1, places=4), side=st.sampled_from(Side), far=st.integers(1, 800))
+def test_a_take_profit_is_never_further_away_than_is_permitted_and_never_moved_away(
+    most: Decimal, side: Side, far: int
+) -> None:
+    """Where nothing else is asked of it; on the tick, so that an exchange takes it."""
+    wish = Enter(side, Decimal(1000 - 10 * side.sign), Decimal(1000 + far * side.sign), "x")
+    wide = limits(max_target_distance=most, min_risk_reward_ratio=Decimal(0))
+    found = gate.entry(wish, view(instrument=FUTURES), wide, DRAFT)
+    if isinstance(found, Denied):
+        assert found.code in (DenialCode.STOP_ON_WRONG_SIDE, DenialCode.RISK_REWARD_TOO_LOW)
+        return
+    target = found.item.take_profit
+    assert target is not None
+    assert abs(target - 1000) <= min(1000 * most, Decimal(far))
+    assert target == wish.take_profit or abs(target - 1000) > 1000 * most - FUTURES.tick
+    assert target % FUTURES.tick == 0
 
 
 def test_every_code_has_a_meaning_and_a_test() -> None:

@@ -51,9 +51,33 @@ def status(url: Url = LOCAL, key: Key = "", as_json: Json = False) -> None:
 
 
 @bot.command("start")
-def start(reason: Reason = ASKED, url: Url = LOCAL, key: Key = "", as_json: Json = False) -> None:
+def start(
+    asset_pair: Annotated[list[str] | None, typer.Option(help="What it must trade; again for more.")] = None,
+    autonomous: Annotated[
+        bool | None, typer.Option("--autonomous/--ask", help="Whether entries are sent without a person's word.")
+    ] = None,
+    take_profit: Annotated[str | None, typer.Option(help="Largest distance of a take-profit: 0.05 is 5 %.")] = None,
+    stop_loss: Annotated[str | None, typer.Option(help="Largest distance of a stop-loss: 0.02 is 2 %.")] = None,
+    confidence_threshold: Annotated[str | None, typer.Option(help="Least confidence of a signal, 0 to 1.")] = None,
+    dry_run: Annotated[
+        bool | None, typer.Option("--dry-run/--no-dry-run", help="What it must be: a simulation, or live.")
+    ] = None,
+    reason: Reason = ASKED,
+    url: Url = LOCAL,
+    key: Key = "",
+    as_json: Json = False,
+) -> None:
     """Lift the pause of `bot stop`. A stop, a limit's halt and the configuration's pause stay."""
-    _go(url, key, as_json, "POST", "/api/v1/bot/start", "state", {"reason": reason})
+    said = {
+        "asset_pairs": asset_pair or None,
+        "autonomous": autonomous,
+        "take_profit": take_profit,
+        "stop_loss": stop_loss,
+        "confidence_threshold": confidence_threshold,
+        "dry_run": dry_run,
+    }
+    body = {"reason": reason, **{name: value for name, value in said.items() if value is not None}}
+    _go(url, key, as_json, "POST", "/api/v1/bot/start", "state", body)
 
 
 @bot.command("stop")
@@ -150,7 +174,8 @@ def update_config(
         name, sign, value = change.partition("=")
         if not (name and sign and value):
             raise typer.BadParameter(f"write NAME=VALUE, not {change!r}")
-        body[name.strip()] = None if value.strip() == "null" else value.strip()
+        words = {"null": None, "true": True, "false": False}
+        body[name.strip()] = words.get(value.strip(), value.strip())
     _go(url, key, as_json, "PATCH", "/api/v1/bot/config", "limits", body)
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from tradingbot.core import confirm, flattening
-from tradingbot.core.decisions import decision
+from tradingbot.core.decisions import decision, entry_facts, with_confidence
 from tradingbot.core.tally import Tally
 from tradingbot.domain import events
 from tradingbot.domain.denial import DenialCode, Denied
@@ -15,7 +15,7 @@ from tradingbot.domain.effects import Marked, PositionMoved, Posting
 from tradingbot.domain.errors import BrokenInvariantError
 from tradingbot.domain.fills import EquityPoint
 from tradingbot.domain.market import Candle, day_of
-from tradingbot.domain.money import ZERO
+from tradingbot.domain.money import ONE, ZERO
 from tradingbot.domain.orders import Role, Side
 from tradingbot.ledger import posting
 from tradingbot.risk import gate
@@ -64,12 +64,12 @@ def manual_trade(engine: Engine, event: events.ManualTrade) -> None:
         engine.state.intents = before
         engine.decide(_decision(engine, event.symbol, "enter", side, event.reason, verdict))
         return
-    if confirm.waits(engine, verdict.item, proposal):
+    if confirm.waits(engine, verdict.item, proposal, own=True):
         return
     facts = (
         ("quantity", f"{verdict.item.quantity:f}"),
-        ("stop_loss", f"{proposal.stop_loss:f}"),
-        ("take_profit", f"{proposal.take_profit:f}"),
+        ("stop_loss", f"{verdict.item.stop_loss:f}"),
+        ("take_profit", f"{verdict.item.take_profit:f}"),
     )
     client_id = verdict.item.client_id
     engine.decide(_decision(engine, event.symbol, "enter", side, event.reason, None, client_id, facts))
@@ -81,7 +81,7 @@ def _on_the_tick(event: events.ManualTrade, side: Side, instrument: Instrument) 
     move = instrument.price_up if side is Side.BUY else instrument.price_down
     back = instrument.price_down if side is Side.BUY else instrument.price_up
     worst = back(event.price) if event.price is not None else None
-    return Enter(side, move(event.stop_loss), move(event.take_profit), event.reason, event.quantity, worst)
+    return Enter(side, move(event.stop_loss), move(event.take_profit), event.reason, event.quantity, worst, ONE)
 
 
 def close_position(engine: Engine, event: events.ClosePosition) -> None:
@@ -166,13 +166,10 @@ def preview(engine: Engine, symbol: str) -> list[Decision]:
         if isinstance(proposal, Enter):
             view = engine.view(symbol, duplicate=False)
             verdict = gate.entry(proposal, view, engine.config.limits, engine.desk.draft())
-            denied = verdict if isinstance(verdict, Denied) else None
-            facts: tuple[tuple[str, str], ...] = (
-                ("stop_loss", f"{proposal.stop_loss:f}"),
-                ("take_profit", f"{proposal.take_profit:f}"),
-            )
+            denied = with_confidence(verdict, proposal.confidence) if isinstance(verdict, Denied) else None
+            facts: tuple[tuple[str, str], ...] = ()
             if not isinstance(verdict, Denied):
-                facts = (("quantity", f"{verdict.item.quantity:f}"), *facts)
+                facts = entry_facts(verdict.item, engine.context(candle).price, proposal.confidence)
             found.append(_decision(engine, symbol, "enter", proposal.side, proposal.reason, denied, "", facts))
         else:
             found.append(_preview_exit(engine, symbol, proposal.reason))

@@ -15,7 +15,7 @@ from tradingbot.core.decisions import decision
 from tradingbot.core.snapshot import Waiting
 from tradingbot.domain import events
 from tradingbot.domain.denial import DenialCode, Denied
-from tradingbot.domain.money import mul, plain
+from tradingbot.domain.money import ZERO, mul, plain
 from tradingbot.domain.states import State
 from tradingbot.risk import gate
 from tradingbot.strategy.base import Enter
@@ -27,10 +27,16 @@ if TYPE_CHECKING:
     from tradingbot.domain.orders import Intent
 
 
-def waits(engine: Engine, intent: Intent, proposal: Enter) -> bool:
-    """Hold an approved order back when it is worth more than may be sent unseen; return whether it waits now."""
+def waits(engine: Engine, intent: Intent, proposal: Enter, *, own: bool = False) -> bool:
+    """Hold an approved order back when it may not be sent unseen; return whether it waits now.
+
+    That is when it is worth more than `confirm_above`, and whatever it is worth when the bot is not autonomous; a
+    person's own trade (`own`) needs no second word for the latter.
+    """
     threshold, price = engine.config.confirm_above, engine.price(intent.symbol)
-    if threshold is None or price is None:
+    if not engine.config.limits.autonomous and not own:
+        threshold = ZERO
+    if threshold is None or price is None or intent.stop_loss is None or intent.take_profit is None:
         return False
     value = mul(intent.quantity, price)
     if value <= threshold:
@@ -44,11 +50,12 @@ def waits(engine: Engine, intent: Intent, proposal: Enter) -> bool:
         side=intent.side,
         quantity=intent.quantity,
         value=value,
-        stop_loss=proposal.stop_loss,
-        take_profit=proposal.take_profit,
+        stop_loss=intent.stop_loss,
+        take_profit=intent.take_profit,
         worst_price=proposal.worst_price,
         strategy=intent.strategy,
-        reason=proposal.reason,
+        reason=intent.reason,
+        confidence=proposal.confidence,
         since=now,
         expires=now + engine.config.confirm_within,
     )
@@ -94,6 +101,7 @@ def _order(engine: Engine, waiting: Waiting, by: str) -> None:
         waiting.take_profit,
         waiting.reason,
         worst_price=waiting.worst_price,
+        confidence=waiting.confidence,
     )
     verdict = gate.entry(proposal, view, limits, draft)
     if not isinstance(verdict, Denied) and verdict.item.quantity > waiting.quantity:

@@ -4,13 +4,33 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tradingbot.domain.denial import DenialCode, Denied
 from tradingbot.domain.effects import Decision
+from tradingbot.domain.money import mul, plain
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from decimal import Decimal
 
-    from tradingbot.domain.denial import Denied
-    from tradingbot.domain.orders import Side
+    from tradingbot.domain.orders import Intent, Side
+
+
+def entry_facts(intent: Intent, price: Decimal, confidence: Decimal | None) -> tuple[tuple[str, str], ...]:
+    """Say of an approved entry what it amounts to; `price` in quote currency."""
+    facts = (
+        ("quantity", f"{intent.quantity:f}"),
+        ("value", f"{mul(intent.quantity, price):f}"),
+        ("stop_loss", f"{intent.stop_loss:f}"),
+        ("take_profit", f"{intent.take_profit:f}"),
+    )
+    return facts if confidence is None else (*facts, ("confidence", plain(confidence)))
+
+
+def with_confidence(denied: Denied, confidence: Decimal | None) -> Denied:
+    """Let a denial say how confident the strategy was, where the gate did not."""
+    if confidence is None or denied.code in (DenialCode.LOW_CONFIDENCE, DenialCode.DATA_INVALID):
+        return denied
+    return Denied(denied.code, (*denied.facts, ("confidence", plain(confidence))))
 
 
 def decision(

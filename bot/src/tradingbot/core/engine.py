@@ -8,28 +8,25 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from tradingbot.core import commands, confirm, flattening, memory, stops
-from tradingbot.core.decisions import decision
+from tradingbot.core import commands, confirm, flattening, judging, memory, stops
 from tradingbot.core.desk import Desk
 from tradingbot.core.equity import Equity
 from tradingbot.core.snapshot import EngineState
 from tradingbot.domain import events
-from tradingbot.domain.denial import Denied
 from tradingbot.domain.effects import Decide, Effect
 from tradingbot.domain.errors import BrokenInvariantError
 from tradingbot.domain.market import Candle, Tick, day_of
-from tradingbot.domain.money import ZERO, mul
-from tradingbot.domain.orders import Role, Side
+from tradingbot.domain.money import ZERO
+from tradingbot.domain.orders import Role
 from tradingbot.domain.secrecy import describe
 from tradingbot.domain.states import State
 from tradingbot.ledger import posting
 from tradingbot.ledger.accounts import AVAILABLE
-from tradingbot.risk import gate
 from tradingbot.risk.equity_guard import EquityGuard
 from tradingbot.risk.latch import StopRecord
 from tradingbot.risk.limits import OnBreach
 from tradingbot.risk.view import RiskView
-from tradingbot.strategy.base import Context, Enter, Exit, Proposal, Strategy
+from tradingbot.strategy.base import Context, Proposal, Strategy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -188,7 +185,7 @@ class Engine:
             return
         self.state.asked[candle.symbol] = candle.ts
         if proposals:
-            self._hear(candle, proposals)
+            judging.hear(self, candle, proposals)
 
     def _on_tick(self, tick: Tick) -> None:
         listener = self._listeners.get(tick.symbol)
@@ -200,13 +197,15 @@ class Engine:
             if asked is None or tick.ts - asked >= self._config.strategy_interval:
                 # Between ticks there is no rhythm to keep: the interval runs from one wish that counts to the next.
                 self.state.asked[tick.symbol] = tick.ts
-                self._hear(tick, proposals)
+                judging.hear(self, tick, proposals)
 
     def _price(self, event: MarketEvent, price: int, gap: int) -> bool:
         """Take the last price of a symbol, in ticks, and see whether the account's value reaches a limit."""
         if price <= 0:
             self.desk.alarm("BAD_PRICE", f"{event.symbol} at {price} ticks: what is not a price is not looked at")
             return False
+        if self.state.waiting:
+            confirm.tend(self)
         moved = self._equity.take(event.symbol, event.ts, price, gap)
         if moved or self.desk.fresh or self.state.now >= self._equity.due:
             limits = self._config.limits
@@ -283,67 +282,6 @@ class Engine:
             orders_left=state.budget.left_for_entries(state.now, per_minute),
             duplicate=duplicate,
         )
-
-    def _hear(self, event: MarketEvent, proposals: Sequence[Proposal]) -> None:
-        for proposal in proposals:
-            if isinstance(proposal, Enter):
-                self._enter(event, proposal)
-            else:
-                self._leave(event, proposal)
-
-    def _seen(self, event: MarketEvent, side: Side) -> bool:
-        return self.state.last_intents.get(f"{event.symbol} {side}") == str(event.ts)
-
-    def _enter(self, event: MarketEvent, proposal: Enter) -> None:
-        before = self.state.intents
-        view = self.view(event.symbol, duplicate=self._seen(event, proposal.side))
-        verdict = gate.entry(proposal, view, self.config.limits, self.desk.draft())
-        if isinstance(verdict, Denied):
-            self.state.intents = before
-            self._decide(event, "enter", proposal.side, proposal.reason, verdict)
-            return
-        intent = verdict.item
-        self.state.last_intents[f"{event.symbol} {proposal.side}"] = str(event.ts)
-        if confirm.waits(self, intent, proposal):
-            return
-        facts = (
-            ("quantity", f"{intent.quantity:f}"),
-            ("value", f"{mul(intent.quantity, self.context(event).price):f}"),
-            ("stop_loss", f"{proposal.stop_loss:f}"),
-            ("take_profit", f"{proposal.take_profit:f}"),
-        )
-        self._decide(event, "enter", proposal.side, proposal.reason, None, intent.client_id, facts)
-        self.desk.submit(verdict)
-
-    def _leave(self, event: MarketEvent, proposal: Exit) -> None:
-        position = self.state.book.position(event.symbol)
-        quantity = position.quantity if position else ZERO
-        side = Side.SELL if quantity > 0 else Side.BUY
-        denied = gate.leave(
-            quantity,
-            self.board.state,
-            pending=self.desk.closing(event.symbol),
-            repeated=self._seen(event, side),
-        )
-        if denied is not None:
-            self._decide(event, "exit", side, proposal.reason, denied)
-            return
-        self.state.last_intents[f"{event.symbol} {side}"] = str(event.ts)
-        client_id = self.desk.close_position(event.symbol, Role.EXIT, proposal.reason)
-        self._decide(event, "exit", side, proposal.reason, None, client_id, (("quantity", f"{abs(quantity):f}"),))
-
-    def _decide(
-        self,
-        event: MarketEvent,
-        action: str,
-        side: Side,
-        reason: str,
-        denied: Denied | None,
-        client_id: str = "",
-        facts: Sequence[tuple[str, str]] = (),
-    ) -> None:
-        strategy = self.config.strategy
-        self.decide(decision(event.symbol, event.ts, strategy, action, side, reason, denied, client_id, facts))
 
     def decide(self, made: Decision) -> None:
         """Record a decision under the next number."""

@@ -70,6 +70,8 @@ class Waiting(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
     since: int
     expires: int
+    confidence: Decimal | None = None
+    """What the strategy said of its signal, 0 to 1."""
 
 
 class Mark(msgspec.Struct):

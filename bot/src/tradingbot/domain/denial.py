@@ -17,6 +17,7 @@ class DenialCode(StrEnum):
     SHORT_NOT_POSSIBLE = "SHORT_NOT_POSSIBLE"
     STOP_ON_WRONG_SIDE = "STOP_ON_WRONG_SIDE"
     RISK_REWARD_TOO_LOW = "RISK_REWARD_TOO_LOW"
+    LOW_CONFIDENCE = "LOW_CONFIDENCE"
     RISK_PER_TRADE = "RISK_PER_TRADE"
     DRAWDOWN_LIMIT = "DRAWDOWN_LIMIT"
     DAILY_LOSS_LIMIT = "DAILY_LOSS_LIMIT"
@@ -43,6 +44,7 @@ MEANING: dict[DenialCode, str] = {
     DenialCode.SHORT_NOT_POSSIBLE: "a spot market has no short positions",
     DenialCode.STOP_ON_WRONG_SIDE: "stop-loss and take-profit do not lie on the two sides of the price",
     DenialCode.RISK_REWARD_TOO_LOW: "reward after costs is less than the required multiple of the risk after costs",
+    DenialCode.LOW_CONFIDENCE: "the signal is weaker than is required, or the strategy does not say how strong it is",
     DenialCode.RISK_PER_TRADE: "at its stop-loss the order would lose more than one trade may",
     DenialCode.DRAWDOWN_LIMIT: "equity fell from its peak by the permitted maximum",
     DenialCode.DAILY_LOSS_LIMIT: "the loss of the UTC day reached its limit",
@@ -55,7 +57,7 @@ MEANING: dict[DenialCode, str] = {
     DenialCode.INSUFFICIENT_FUNDS: "the worst case of the order costs more than is available",
     DenialCode.ORDER_RATE: "the permitted number of orders per minute is used up",
     DenialCode.DUPLICATE_INTENT: "the same order was already decided on for this candle",
-    DenialCode.CONFIRMATION_REQUIRED: "the order is worth more than may be sent unseen: a person has to confirm it",
+    DenialCode.CONFIRMATION_REQUIRED: "the order may not be sent unseen: a person has to confirm it",
     DenialCode.CONFIRMATION_EXPIRED: "nobody confirmed the order in time",
     DenialCode.CONFIRMATION_REFUSED: "a person refused the order",
 }

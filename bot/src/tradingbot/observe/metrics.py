@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
     from tradingbot.core.picture import Picture
+    from tradingbot.domain.effects import Decision
     from tradingbot.risk.latch import Restriction
 
 TYPE = CONTENT_TYPE_LATEST
@@ -99,6 +100,8 @@ class Metrics:
             buckets=(0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.005, 0.01, 0.1, 1, 10),
             registry=r,
         )
+        text = "What strategies said of their signals, 0 to 1."
+        self.confidence = Summary("decision_confidence", text, ["asset_pair", "action"], registry=r)
         text = "Orders and cancels sent, by the exchange's answer (accepted, refused, unknown)."
         self.requests = Counter("provider_requests", text, ["provider", "status"], registry=r)
         text = "Profit or loss that executions realized, before fees, quote currency."
@@ -134,12 +137,20 @@ class Metrics:
                     self.pnl.labels(trade.symbol).observe(_float(trade.realized))
             case Submit(approved=approved):
                 self.orders.labels(approved.item.strategy, self.market_type).inc()
-            case Decide(decision=decision) if not decision.approved:
-                self.denied.labels(decision.code).inc()
+            case Decide(decision=decision):
+                if not decision.approved:
+                    self.denied.labels(decision.code).inc()
+                self._confident(decision)
             case Alarm(code=code):
                 self.alarms.labels(code).inc()
             case _:
                 pass
+
+    def _confident(self, decision: Decision) -> None:
+        """Note what a strategy said of its signal, where it said something."""
+        for name, value in decision.facts:
+            if name == "confidence" and value != "none":
+                self.confidence.labels(decision.symbol, decision.side.value).observe(float(value))
 
     def decided(self, effects: Sequence[Effect], seconds: float) -> None:
         """Note how long a market event took that led to decisions."""

@@ -10,10 +10,11 @@ from tradingbot.domain.denial import DenialCode, Denied
 from tradingbot.domain.instrument import MarketType
 from tradingbot.domain.money import UNIT, ZERO, add, ceil_to, mul
 from tradingbot.domain.orders import Approved, Intent, OrderType, Role, Side
+from tradingbot.risk.checks.confidence import confident
 from tradingbot.risk.checks.duplicate import duplicate
 from tradingbot.risk.checks.loss import daily_loss, drawdown
 from tradingbot.risk.checks.position import free_slot, free_symbol
-from tradingbot.risk.checks.price import collar, data_fresh, data_valid, risk_reward, short_possible, sides
+from tradingbot.risk.checks.price import collar, data_fresh, data_valid, near_target, risk_reward, short_possible, sides
 from tradingbot.risk.checks.rate import order_rate
 from tradingbot.risk.checks.size import order_value, quantity, unit_hold, worst_price
 
@@ -36,6 +37,7 @@ _ENTRY_CHECKS = (
     daily_loss,
     free_symbol,
     free_slot,
+    confident,
     collar,
     risk_reward,
     order_rate,
@@ -59,6 +61,7 @@ def entry(proposal: Enter, view: RiskView, limits: Limits, draft: Draft) -> Appr
         return Denied(DenialCode.STATE_BLOCKS_ENTRIES, (("state", view.state.name),))
     if view.instrument is None:
         return Denied(DenialCode.UNKNOWN_SYMBOL)
+    proposal = near_target(proposal, view, limits)
     for check in _ENTRY_CHECKS:
         denied = check(proposal, view, limits)
         if denied is not None:

@@ -35,6 +35,12 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     max_orders_per_minute: int = 60
     max_stop_distance: Decimal | None = None
     """Largest distance of a stop-loss from the price, as a fraction of it; without it, ten collars."""
+    max_target_distance: Decimal | None = None
+    """A take-profit further from the price than this fraction of it is moved there, before the reward is judged."""
+    min_confidence: Decimal | None = None
+    """A signal whose strategy states less than this (0 to 1), or nothing, opens no position."""
+    autonomous: bool = True
+    """False: every entry of the strategy waits for a person."""
     price_collar: Decimal = Decimal("0.05")
     """Largest distance of an execution from the last price, as a fraction."""
     on_breach: OnBreach = OnBreach.HOLD
@@ -47,7 +53,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """More missing candles than this right before the last one make the data stale."""
 
 
-_LARGER_IS_TIGHTER = frozenset({"min_risk_reward_ratio"})
+LARGER_IS_TIGHTER = frozenset({"min_risk_reward_ratio", "min_confidence"})
 CHANGEABLE = (
     "max_drawdown",
     "daily_loss_limit",
@@ -58,6 +64,9 @@ CHANGEABLE = (
     "max_order_value",
     "max_orders_per_minute",
     "max_stop_distance",
+    "max_target_distance",
+    "min_confidence",
+    "autonomous",
     "price_collar",
     "on_breach",
 )
@@ -70,10 +79,12 @@ def _looser(name: str, before: object, after: object) -> bool:
         return False
     if after is None:
         return True
+    if name == "autonomous":
+        return after is True
     if name == "on_breach":
         return after is OnBreach.HOLD
     larger = Decimal(str(after)) > Decimal(str(before))
-    return larger is not (name in _LARGER_IS_TIGHTER)
+    return larger is not (name in LARGER_IS_TIGHTER)
 
 
 def loosened(before: Limits, after: Limits) -> list[str]:

@@ -32,6 +32,8 @@ class Enter(msgspec.Struct, frozen=True):
     """A person's own size in base currency: taken whole or denied. A strategy leaves it to the gate."""
     worst_price: Decimal | None = None
     """A person's own worst price in quote currency, within the collar."""
+    confidence: Decimal | None = None
+    """How strong the signal is, 0 to 1. Without one, nothing is opened while a `min_confidence` is set."""
 
 
 class Exit(msgspec.Struct, frozen=True):

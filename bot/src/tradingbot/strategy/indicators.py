@@ -5,6 +5,8 @@ Sums are kept as integers (ticks), so that a running value never drifts away fro
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 import msgspec
 
 
@@ -52,6 +54,13 @@ class Extreme(msgspec.Struct):
             self.best = value
         elif dropped == best:
             self.best = max(window) if self.sign > 0 else min(window)
+
+
+def strength(reach: float, unit: float) -> Decimal:
+    """Return how strong a signal is: 0 at its threshold, a half one `unit` beyond it, never quite 1. No probability."""
+    if unit <= 0 or reach <= 0:
+        return Decimal(0) if reach <= 0 else Decimal(1)
+    return Decimal(round(10_000 * reach / (reach + unit))).scaleb(-4)
 
 
 class Atr(msgspec.Struct):

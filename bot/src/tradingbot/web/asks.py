@@ -9,13 +9,14 @@ from typing import Annotated, Literal
 from pydantic import Field, StrictBool, StringConstraints, field_validator
 
 from tradingbot.domain.money import plain
-from tradingbot.risk.limits import OnBreach
+from tradingbot.risk.limits import LARGER_IS_TIGHTER, OnBreach
 from tradingbot.web.openapi import Ask
 
 Reason = Annotated[str, StringConstraints(max_length=200), Field(description="Why, in your own words; recorded.")]
 Symbol = Annotated[str, StringConstraints(max_length=40), Field(examples=["BTC/USD"])]
 Price = Annotated[Decimal, Field(ge=Decimal("1e-10"), le=Decimal("1e13"), max_digits=60, examples=["60000.5"])]
 Fraction = Annotated[Decimal, Field(ge=Decimal("1e-6"), le=1, max_digits=60, examples=["0.1"])]
+Share = Annotated[Decimal, Field(ge=0, le=1, max_digits=60, examples=["0.6"])]
 Percent = Annotated[Decimal, Field(ge=Decimal("1e-4"), le=100, max_digits=60, examples=["10"])]
 Breach = Annotated[OnBreach, Field(description="What becomes of positions when a loss limit is reached.")]
 Cursor = Annotated[
@@ -41,14 +42,34 @@ class Side(StrEnum):
 
 
 class Start(Ask):
-    """What may be said when a pause is lifted. What differs from the configuration is refused, not ignored."""
+    """What may be said when a pause is lifted. Limits are changed first; what cannot be is refused, not ignored."""
 
     asset_pairs: Annotated[list[Symbol], Field(max_length=50)] | None = None
-    autonomous: StrictBool | None = None
-    take_profit: Percent | None = None
-    stop_loss: Percent | None = None
+    autonomous: Annotated[
+        StrictBool | None, Field(description="false: every entry of the strategy waits for a person's word.")
+    ] = None
+    take_profit: Annotated[
+        Fraction | None, Field(description="Largest distance of a take-profit from the price: max_target_distance.")
+    ] = None
+    stop_loss: Annotated[
+        Fraction | None, Field(description="Largest distance of a stop-loss from the price: max_stop_distance.")
+    ] = None
+    confidence_threshold: Annotated[
+        Share | None, Field(description="Least confidence of a signal, 0 to 1: min_confidence.")
+    ] = None
     dry_run: StrictBool | None = None
     reason: Reason = "asked for over the API"
+
+    def limits(self) -> dict[str, str]:
+        """Return the limits that are named, by our own names, as text."""
+        named = {
+            "max_stop_distance": self.stop_loss,
+            "max_target_distance": self.take_profit,
+            "min_confidence": self.confidence_threshold,
+            "autonomous": self.autonomous,
+        }
+        written = {name: _text(name, value) for name, value in named.items()}
+        return {name: text for name, text in written.items() if text is not None}
 
 
 class Why(Ask):
@@ -106,6 +127,18 @@ class DecisionAsk(Ask):
     asset_pair: Symbol | None = None
 
 
+def _text(name: str, value: Decimal | bool | int | OnBreach | None) -> str | None:
+    """Write a limit as text. What has more digits than anybody means is cut to the tighter side, so it stays exact."""
+    if value is None:
+        return None
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if not isinstance(value, Decimal):
+        return str(value)
+    tighter = ROUND_CEILING if ALIASES.get(name, name) in LARGER_IS_TIGHTER else ROUND_FLOOR
+    return plain((value / 100 if name.endswith("_pct") else value).quantize(DIGITS, tighter))
+
+
 class ConfigPatch(Ask):
     """Limits to change; null takes a change back. Fractions are fractions (0.1 is 10 %), `…_pct` is percent."""
 
@@ -120,14 +153,18 @@ class ConfigPatch(Ask):
     max_stop_distance: (
         Annotated[Fraction, Field(description="Largest distance of a stop-loss from the price.")] | None
     ) = None
+    max_target_distance: (
+        Annotated[Fraction, Field(description="Largest distance of a take-profit: a further one is moved there.")]
+        | None
+    ) = None
+    min_confidence: Annotated[Share, Field(description="Least confidence of a signal, 0 to 1.")] | None = None
+    autonomous: Annotated[StrictBool, Field(description="false: every entry waits for a person's word.")] | None = None
     price_collar: Fraction | None = None
     on_breach: Breach | None = None
     stop_loss_pct: Annotated[Percent, Field(description="max_stop_distance in percent.")] | None = None
     position_size_pct: Annotated[Percent, Field(description="max_position_size in percent.")] | None = None
     max_concurrent_trades: Annotated[int, Field(ge=1, le=1000, description="max_open_positions.")] | None = None
-    confidence_threshold: Annotated[
-        Fraction, Field(description="Refused: strategies state no confidence. Use min_risk_reward_ratio.")
-    ] | None = None  # fmt: skip
+    confidence_threshold: Annotated[Share, Field(description="min_confidence.")] | None = None
     reason: Reason = "changed over the API"
 
     def twice(self) -> list[tuple[str, str]]:
@@ -138,15 +175,7 @@ class ConfigPatch(Ask):
         """Return what is to change, by our own names, as text."""
         found: dict[str, str | None] = {}
         for name in sorted(self.model_fields_set - {"reason"}):
-            value = getattr(self, name)
-            if name.endswith("_pct") and value is not None:
-                value = value / 100
-            if isinstance(value, Decimal):
-                # What has more digits than anybody means is cut to the tighter side, so that it stays exact.
-                tighter = ROUND_CEILING if name == "min_risk_reward_ratio" else ROUND_FLOOR
-                value = value.quantize(DIGITS, tighter)
-                value = plain(value)
-            found[ALIASES.get(name, name)] = None if value is None else str(value)
+            found[ALIASES.get(name, name)] = _text(name, getattr(self, name))
         return found
 
 
@@ -155,6 +184,7 @@ ALIASES = {
     "stop_loss_pct": "max_stop_distance",
     "position_size_pct": "max_position_size",
     "max_concurrent_trades": "max_open_positions",
+    "confidence_threshold": "min_confidence",
 }
 """Names of the trading system that this API follows, and ours."""
 

@@ -311,8 +311,8 @@ class Equity(Answer):
 class Limits(Answer):
     """Limits, those of the configuration, and what was changed since."""
 
-    effective: dict[str, str | int | None]
-    configured: dict[str, str | int | None]
+    effective: dict[str, str | int | bool | None]
+    configured: dict[str, str | int | bool | None]
     changed: dict[str, str]
     committed: bool
 

@@ -24,10 +24,18 @@ async def test_a_live_bot_is_tightened_at_once_and_never_loosened(
         await bot.trading()
         code, body = await bot.ask("PATCH", "/api/v1/bot/config", {"risk_per_trade": 0.005}, **KEY)
         assert (code, body["effective"]["risk_per_trade"], body["committed"]) == (200, "0.005", True)
+        start = {"stop_loss": 0.02, "take_profit": 0.2, "confidence_threshold": 0.1, "autonomous": False}
+        code, body = await bot.ask("POST", "/api/v1/bot/start", start, **KEY)
+        assert code == 200, body
+        code, body = await bot.ask("POST", "/api/v1/bot/start", {"stop_loss": 0.03, "autonomous": True}, **KEY)
+        assert (code, body["title"]) == (409, "WouldLoosen")
+        assert "max_stop_distance, autonomous" in body["detail"]
         for patch in (
             {"risk_per_trade": 0.006},
             {"risk_per_trade": None},
             {"max_drawdown": 0.01, "min_risk_reward_ratio": 0.1},
+            {"confidence_threshold": None},
+            {"autonomous": True},
         ):
             code, body = await bot.ask("PATCH", "/api/v1/bot/config", patch, **KEY)
             assert (code, body["title"]) == (409, "WouldLoosen"), patch
@@ -35,6 +43,7 @@ async def test_a_live_bot_is_tightened_at_once_and_never_loosened(
             assert "approve" in body["detail"]
         now = (await bot.get("/api/v1/bot/config"))[1]
         assert now["effective"]["risk_per_trade"] == "0.005"
+        assert (now["effective"]["autonomous"], now["effective"]["min_confidence"]) == (False, "0.1")
         assert now["effective"]["max_drawdown"] == now["configured"]["max_drawdown"]
         code, body = await bot.ask("POST", "/api/v1/simulation/reset", **KEY)
         assert (code, body["title"]) == (409, "NotASimulation")

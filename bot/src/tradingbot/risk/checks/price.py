@@ -5,9 +5,11 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from tradingbot.domain.denial import DenialCode, Denied
 from tradingbot.domain.instrument import MarketType
-from tradingbot.domain.money import finite, mul, plain, ratio
+from tradingbot.domain.money import add, finite, mul, plain, ratio
 from tradingbot.domain.orders import Side
 
 if TYPE_CHECKING:
@@ -45,6 +47,20 @@ def short_possible(proposal: Enter, view: RiskView, _: Limits) -> Denied | None:
     if proposal.side is Side.SELL and spot:
         return Denied(DenialCode.SHORT_NOT_POSSIBLE, (("market_type", MarketType.SPOT.value),))
     return None
+
+
+def near_target(proposal: Enter, view: RiskView, limits: Limits) -> Enter:
+    """Move a take-profit that lies further away than is permitted to where it is, on the tick."""
+    price, instrument, most = view.price, view.instrument, limits.max_target_distance
+    if most is None or price is None or instrument is None or not finite(proposal.take_profit):
+        return proposal
+    if proposal.side is Side.BUY:
+        nearest = instrument.price_down(mul(price, add(_ONE, most)))
+        further = proposal.take_profit > nearest
+    else:
+        nearest = instrument.price_up(mul(price, _ONE - most))
+        further = proposal.take_profit < nearest
+    return msgspec.structs.replace(proposal, take_profit=nearest) if further else proposal
 
 
 def sides(proposal: Enter, view: RiskView, _: Limits) -> Denied | None:

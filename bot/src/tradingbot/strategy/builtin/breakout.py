@@ -10,7 +10,7 @@ from pydantic import Field
 
 from tradingbot.domain.orders import Side
 from tradingbot.strategy.base import Context, Enter, Exit, Proposal, Strategy
-from tradingbot.strategy.indicators import Atr, Extreme
+from tradingbot.strategy.indicators import Atr, Extreme, strength
 from tradingbot.strategy.params import Params
 
 if TYPE_CHECKING:
@@ -96,15 +96,16 @@ class Breakout(Strategy[BreakoutParams, BreakoutState]):
         if top is None or bottom is None or atr is None or s.waited < self.params.cooldown:
             return ()
         if candle.close > top:
-            return (self._enter(ctx, Side.BUY, atr),)
+            return (self._enter(ctx, Side.BUY, atr, candle.close - top),)
         if self.params.allow_short and candle.close < bottom:
-            return (self._enter(ctx, Side.SELL, atr),)
+            return (self._enter(ctx, Side.SELL, atr, bottom - candle.close),)
         return ()
 
-    def _enter(self, ctx: Context, side: Side, atr: float) -> Enter:
+    def _enter(self, ctx: Context, side: Side, atr: float, beyond: int) -> Enter:
         p = self.params
         reach = ctx.instrument.price(round(atr)) * p.stop_atr
         distance = max(reach, ctx.price * p.min_stop)
         stop, target = ctx.bracket(side, distance, p.reward_ratio)
         word = "above" if side is Side.BUY else "below"
-        return Enter(side, stop, target, f"close {word} the {p.entry_lookback}-candle channel")
+        text = f"close {word} the {p.entry_lookback}-candle channel"
+        return Enter(side, stop, target, text, confidence=strength(beyond, atr))

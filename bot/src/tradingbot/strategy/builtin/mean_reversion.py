@@ -12,7 +12,7 @@ from pydantic import Field, model_validator
 
 from tradingbot.domain.orders import Side
 from tradingbot.strategy.base import Context, Enter, Exit, Proposal, Strategy
-from tradingbot.strategy.indicators import Atr
+from tradingbot.strategy.indicators import Atr, strength
 from tradingbot.strategy.params import Params
 
 if TYPE_CHECKING:
@@ -171,7 +171,7 @@ class MeanReversion(Strategy[MeanReversionParams, MeanReversionState]):
         s.held = held
         if found is None or atr is None:
             return ()
-        stretched, above, below = found
+        stretched, above, below, *way = found
         before, s.stretched = s.stretched, stretched
         if ctx.position is not None:
             long = ctx.position.quantity > 0
@@ -181,30 +181,32 @@ class MeanReversion(Strategy[MeanReversionParams, MeanReversionState]):
         if s.waited < self.params.cooldown:
             return ()
         if before < 0 <= stretched:
-            return (self._enter(ctx, Side.BUY, atr),)
+            return (self._enter(ctx, Side.BUY, atr, strength(*way)),)
         if self.params.allow_short and before > 0 >= stretched:
-            return (self._enter(ctx, Side.SELL, atr),)
+            return (self._enter(ctx, Side.SELL, atr, strength(*way)),)
         return ()
 
-    def _bollinger(self, close: int) -> tuple[int, bool, bool] | None:
-        """Return where the price stands in its bands, and whether it is above and below the mean."""
+    def _bollinger(self, close: int) -> tuple[int, bool, bool, float, float] | None:
+        """Return where the price stands in its bands, above and below the mean or not; its way back, and the band's."""
         found = self.state.bands.update(close)
         if found is None:
             return None
         mean, deviation = found
         reach = float(self.params.deviations) * deviation
         stretched = (close > mean + reach) - (close < mean - reach)
-        return stretched, close >= mean, close <= mean
+        return stretched, close >= mean, close <= mean, abs(close - mean), reach
 
-    def _rsi(self, close: int) -> tuple[int, bool, bool] | None:
+    def _rsi(self, close: int) -> tuple[int, bool, bool, float, float] | None:
         """Return the same for the RSI, whose mean is `rsi_exit`."""
         value, p = self.state.rsi.update(close), self.params
         if value is None:
             return None
         stretched = (value > p.overbought) - (value < p.oversold)
-        return stretched, value >= p.rsi_exit, value <= 100 - p.rsi_exit
+        mean = float(p.rsi_exit) if value < p.rsi_exit else 100 - float(p.rsi_exit)
+        way = float(p.rsi_exit - p.oversold)
+        return stretched, value >= p.rsi_exit, value <= 100 - p.rsi_exit, abs(value - mean), way
 
-    def _enter(self, ctx: Context, side: Side, atr: float) -> Enter:
+    def _enter(self, ctx: Context, side: Side, atr: float, confidence: Decimal) -> Enter:
         p = self.params
         distance = max(ctx.instrument.price(round(atr)) * p.stop_atr, ctx.price * p.min_stop)
         stop, target = ctx.bracket(side, distance, p.reward_ratio)
@@ -212,4 +214,5 @@ class MeanReversion(Strategy[MeanReversionParams, MeanReversionState]):
             edge = f"the {p.period}-candle Bollinger bands"
         else:
             edge = f"an RSI of {p.oversold if side is Side.BUY else p.overbought}"
-        return Enter(side, stop, target, f"turned {'up' if side is Side.BUY else 'down'} from outside {edge}")
+        text = f"turned {'up' if side is Side.BUY else 'down'} from outside {edge}"
+        return Enter(side, stop, target, text, confidence=confidence)

@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 
 from tradingbot.domain.orders import Side
 from tradingbot.strategy.base import Context, Enter, Exit, Proposal, Strategy
-from tradingbot.strategy.indicators import Atr, Sma
+from tradingbot.strategy.indicators import Atr, Sma, strength
 from tradingbot.strategy.params import Params
 
 if TYPE_CHECKING:
@@ -115,15 +115,16 @@ class Momentum(Strategy[MomentumParams, MomentumState]):
         if before is None or trend is None or atr is None or s.waited < p.cooldown:
             return ()
         if before < p.threshold <= change and candle.close > trend:
-            return (self._enter(ctx, Side.BUY, atr),)
+            return (self._enter(ctx, Side.BUY, atr, change),)
         if p.allow_short and -before < p.threshold <= -change and candle.close < trend:
-            return (self._enter(ctx, Side.SELL, atr),)
+            return (self._enter(ctx, Side.SELL, atr, -change),)
         return ()
 
-    def _enter(self, ctx: Context, side: Side, atr: float) -> Enter:
+    def _enter(self, ctx: Context, side: Side, atr: float, change: float) -> Enter:
         p = self.params
         distance = max(ctx.instrument.price(round(atr)) * p.stop_atr, ctx.price * p.min_stop)
         stop, target = ctx.bracket(side, distance, p.reward_ratio)
         words = ("rose", "above") if side is Side.BUY else ("fell", "below")
         text = f"{words[0]} {p.threshold:%} or more in {p.lookback} candles, {words[1]} the {p.trend}-candle average"
-        return Enter(side, stop, target, text)
+        threshold = float(p.threshold)
+        return Enter(side, stop, target, text, confidence=strength(change - threshold, threshold))

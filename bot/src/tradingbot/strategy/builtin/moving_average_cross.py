@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 
 from tradingbot.domain.orders import Side
 from tradingbot.strategy.base import Context, Enter, Exit, Proposal, Strategy
-from tradingbot.strategy.indicators import Atr, Sma
+from tradingbot.strategy.indicators import Atr, Sma, strength
 from tradingbot.strategy.params import Params
 
 if TYPE_CHECKING:
@@ -79,12 +79,13 @@ class MovingAverageCross(Strategy[CrossParams, CrossState]):
         if before is None or before == s.above:
             return ()
         if s.above:
-            return (self._enter(ctx, Side.BUY, atr),)
-        return (self._enter(ctx, Side.SELL, atr),) if self.params.allow_short else ()
+            return (self._enter(ctx, Side.BUY, atr, candle.close - slow),)
+        return (self._enter(ctx, Side.SELL, atr, slow - candle.close),) if self.params.allow_short else ()
 
-    def _enter(self, ctx: Context, side: Side, atr: float) -> Enter:
+    def _enter(self, ctx: Context, side: Side, atr: float, beyond: float) -> Enter:
         p = self.params
         distance = max(ctx.instrument.price(round(atr)) * p.stop_atr, ctx.price * p.min_stop)
         stop, target = ctx.bracket(side, distance, p.reward_ratio)
         word = "above" if side is Side.BUY else "below"
-        return Enter(side, stop, target, f"{p.fast}-candle average crossed {word} the {p.slow}-candle one")
+        text = f"{p.fast}-candle average crossed {word} the {p.slow}-candle one"
+        return Enter(side, stop, target, text, confidence=strength(beyond, atr))

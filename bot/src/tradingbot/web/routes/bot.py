@@ -51,14 +51,20 @@ async def pause(call: Call[Nothing, asks.Why]) -> web.Response:
 
 @api.add("POST", "/api/v1/bot/start", TAG, body=asks.Start, answer=models.Status, key=True, problems=(409, 503))
 async def start(call: Call[Nothing, asks.Start]) -> web.Response:
-    """Lift the pause of /api/v1/bot/stop.
+    """Lift the pause of /api/v1/bot/stop, within limits that may be given along.
+
+    `stop_loss`, `take_profit`, `confidence_threshold` and `autonomous` change limits before anything is let go of, by
+    the rules of PATCH /api/v1/bot/config: what would loosen a live bot is refused, and then nothing is started.
 
     An emergency stop, the halt of a limit and the configuration's own pause stay: the answer is then 409, and says how
     each of them ends.
     """
     app = call.app
     _startable(app[SETTINGS], call.body)
-    left = await app[COMMANDS].start(call.body.reason)
+    commands, limits = app[COMMANDS], call.body.limits()
+    if limits:
+        await commands.change_limits(limits, call.body.reason)
+    left = await commands.start(call.body.reason)
     _restricted(left, call, "the API's pause is lifted")
     return answers.json(answers.status(app[SETTINGS], app[CONTROL], app[HEALTH]))
 
@@ -70,15 +76,9 @@ def _startable(settings: Settings, wanted: asks.Start) -> None:
         known = ", ".join(settings.strategy.symbols)
         text = f"{', '.join(foreign)} is not configured: set strategy.symbols (spec.strategy.symbols); now {known}"
         raise Problem(409, "NotConfigured", text)
-    if wanted.take_profit is not None or wanted.stop_loss is not None:
-        text = "the strategy sets stop-loss and take-profit of each trade: change strategy.parameters instead"
-        raise Problem(409, "NotConfigured", text)
     simulated = settings.mode.value == "simulation"
     if wanted.dry_run is not None and wanted.dry_run is not simulated:
         text = f"this bot is in mode {settings.mode.value}, which only its configuration changes (spec.mode)"
-        raise Problem(409, "NotConfigured", text)
-    if wanted.autonomous is False:
-        text = "to confirm each order yourself, set ORDER_CONFIRMATION_REQUIRED=true; a simulation asks for nothing"
         raise Problem(409, "NotConfigured", text)
 
 

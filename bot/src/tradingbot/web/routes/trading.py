@@ -104,9 +104,6 @@ async def change(call: Call[Nothing, asks.ConfigPatch]) -> web.Response:
         raise Problem(409, "NothingToChange", "name at least one limit to change; GET /api/v1/bot/config lists them")
     for alias, name in said.twice():
         raise Problem(409, "SameLimitTwice", f"{alias} and {name} are the same limit, give one of them")
-    if "confidence_threshold" in said.model_fields_set:
-        text = "the strategies of this bot state no confidence: raise min_risk_reward_ratio to trade less"
-        raise Problem(409, "NotSupported", text)
     effective, committed = await call.app[COMMANDS].change_limits(said.changes(), said.reason)
     engine = call.app[COMMANDS].runner.engine
     found = answers.limits_of(effective, engine.base_limits, engine.state.limits, committed=committed)
