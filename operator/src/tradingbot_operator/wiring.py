@@ -29,8 +29,9 @@ from tradingbot_operator.runtime.health import Health, health_app, heartbeat, me
 from tradingbot_operator.runtime.informer import Informer
 from tradingbot_operator.runtime.keys import Key
 from tradingbot_operator.runtime.metrics import Metrics
+from tradingbot_operator.runtime.parking import Parking
 from tradingbot_operator.runtime.store import Store
-from tradingbot_operator.runtime.workqueue import WorkQueue
+from tradingbot_operator.runtime.workqueue import Priority, WorkQueue
 from tradingbot_operator.status.projection import PROJECTIONS
 
 if TYPE_CHECKING:
@@ -79,6 +80,7 @@ class Operator:
         self.metrics = Metrics()
         self.health = Health(stall_seconds=settings.stall_seconds)
         self.queue: WorkQueue[Key] = WorkQueue(hooks=self.metrics.queue("tradingbot"))
+        self.parking: Parking[Key] = Parking(lambda key: self.queue.add(key, Priority.LOW))
         self.store = Store(owner_of=_owner_of)
         for kind, project in PROJECTIONS.items():
             self.store.project(kind, project)
@@ -119,7 +121,13 @@ class Operator:
             on_poll=self.metrics.polled,
         )
         reconciler = TradingBotReconciler(
-            self.kube, self.store, settings.build_config(), poller, now=_now, on_ready=self._count
+            self.kube,
+            self.store,
+            settings.build_config(),
+            poller,
+            self.parking,
+            now=_now,
+            on_ready=self._count,
         )
         self.informer = Informer(
             self.store,
@@ -156,6 +164,7 @@ class Operator:
     async def cleanup(self) -> None:
         """Stop in order, each step within its bound: take no more work, finish what is under way, close connections."""
         self.health.ready = False
+        self.parking.close()
         if self.controller is not None:
             await self.controller.stop(self.settings.shutdown_seconds)
         for task in self._tasks:
@@ -188,7 +197,7 @@ class Operator:
 
     def _checks(self) -> None:
         health = self.health
-        health.bound("a key waits for a worker", self.queue.oldest_wait)
+        health.bound("keys wait and no worker takes one", self.queue.standstill)
         health.bound("a pass is under way", self.queue.oldest_pass)
         health.checks["workers"] = lambda: (
             "one has ended" if self.controller is not None and not self.controller.alive else None
@@ -197,6 +206,7 @@ class Operator:
         self.metrics.gauge("tradingbot_operator_event_loop_lag_seconds", "Lag.", lambda: health.loop_lag_seconds)
         self.metrics.gauge("tradingbot_operator_last_watch_event_age_seconds", "Silence.", health.event_age)
         self.metrics.gauge("tradingbot_operator_stored_objects", "Objects in memory.", lambda: len(self.store))
+        self.metrics.gauge("tradingbot_operator_waiting_reports", "Reports that wait.", lambda: len(self.parking))
         self.metrics.gauge("workqueue_longest_running_processor_seconds", "Oldest pass.", self.queue.oldest_pass)
         self.metrics.gauge("workqueue_unfinished_work_seconds", "Oldest wait.", self.queue.oldest_wait)
 

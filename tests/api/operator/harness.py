@@ -273,14 +273,15 @@ class OperatorProcess:
         )
 
     def idle(self, seconds: float = PATIENCE_SECONDS) -> None:
-        """Wait until no pass has run for a second."""
+        """Wait until no pass has run for a second, and nothing is left to report."""
         last = (-1.0, 0.0)
 
         def quiet() -> bool:
             nonlocal last
             samples = self.metrics()
             passes = sum(v for name, v in samples.items() if name.startswith("controller_runtime_reconcile_total"))
-            if passes != last[0] or samples['workqueue_depth{name="tradingbot"}']:
+            left = samples['workqueue_depth{name="tradingbot"}'] + samples["tradingbot_operator_waiting_reports"]
+            if passes != last[0] or left:
                 last = (passes, time.monotonic())
             return time.monotonic() - last[1] > 1.0
 

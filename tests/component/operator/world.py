@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from tests.component.operator.fake_kube import CrashedError, FakeKube
+from tests.support.clock import Clock
 
 from tradingbot_operator.desired.config import BuildConfig
 from tradingbot_operator.desired.ownership import bot_of
@@ -15,8 +16,9 @@ from tradingbot_operator.reconcile.tradingbot import TradingBotReconciler
 from tradingbot_operator.runtime.controller import RetryError
 from tradingbot_operator.runtime.informer import Informer
 from tradingbot_operator.runtime.keys import Key
+from tradingbot_operator.runtime.parking import QUIET_SECONDS, Parking
 from tradingbot_operator.runtime.store import Store
-from tradingbot_operator.runtime.workqueue import WorkQueue
+from tradingbot_operator.runtime.workqueue import Priority, WorkQueue
 from tradingbot_operator.status.observation import BotReport
 from tradingbot_operator.status.projection import PROJECTIONS
 
@@ -75,8 +77,18 @@ class World:
         self.store = Store(owner_of=_owner_of)
         for kind, project in PROJECTIONS.items():
             self.store.project(kind, project)
+        self.clock = Clock()
+        queue = self.queue
+        self.parking: Parking[Key] = Parking(
+            lambda key: queue.add(key, Priority.LOW), clock=self.clock, call_later=self.clock.later
+        )
         self.reconciler = TradingBotReconciler(
-            self.kube, self.store, BuildConfig(bot_image=self.image), self.bots, now=lambda: self.time
+            self.kube,
+            self.store,
+            BuildConfig(bot_image=self.image),
+            self.bots,
+            self.parking,
+            now=lambda: self.time,
         )
         self.informer = Informer(
             self.store,
@@ -114,7 +126,15 @@ class World:
                 self.informer.seen(kind, event, obj)
 
     async def settle(self) -> int:
-        """Deliver and reconcile until nothing is left to do; return the number of passes."""
+        """Deliver and reconcile until nothing is left to do and to report; return the number of passes."""
+        count = await self.work()
+        while len(self.parking):
+            self.clock.advance(QUIET_SECONDS)
+            count += await self.work()
+        return count
+
+    async def work(self) -> int:
+        """Deliver and reconcile until what is left to report waits for a quiet second; return the number of passes."""
         count = 0
         self.deliver()
         while len(self.queue):

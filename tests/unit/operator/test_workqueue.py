@@ -4,52 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.support.clock import Clock
 
 from tradingbot_operator.runtime.metrics import Metrics
 from tradingbot_operator.runtime.workqueue import Priority, QueueClosedError, WorkQueue
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-
-@dataclass
-class Clock:
-    """Time and timers under the test's control."""
-
-    now: float = 0.0
-    calls: list[tuple[float, Callable[[], None]]] = field(default_factory=list)
-
-    def __call__(self) -> float:
-        return self.now
-
-    def later(self, seconds: float, callback: Callable[[], None]) -> Handle:
-        entry = (self.now + seconds, callback)
-        self.calls.append(entry)
-        return Handle(self, entry)
-
-    def advance(self, seconds: float) -> None:
-        target = self.now + seconds
-        while due := sorted((c for c in self.calls if c[0] <= target), key=lambda c: c[0]):
-            self.calls.remove(due[0])
-            self.now = due[0][0]
-            due[0][1]()
-        self.now = target
-
-
-@dataclass
-class Handle:
-    clock: Clock
-    entry: tuple[float, Callable[[], None]]
-
-    def cancel(self) -> None:
-        if self.entry in self.clock.calls:
-            self.clock.calls.remove(self.entry)
 
 
 @pytest.fixture
@@ -207,6 +169,24 @@ async def test_ages_show_what_is_stuck(clock: Clock) -> None:
     await take(queue)
     clock.advance(4)
     assert (queue.oldest_wait(), queue.oldest_pass()) == (0, 4)
+
+
+async def test_a_long_line_that_moves_is_no_standstill(clock: Clock) -> None:
+    queue = make(clock)
+    for number in range(100):
+        queue.add(f"bot-{number}")
+    for _ in range(99):
+        clock.advance(3)
+        assert queue.standstill() == 3, "as long as since the last one was taken, however long the line is"
+        queue.done(await take(queue))
+    clock.advance(500)
+    assert queue.standstill() == 500, "nobody takes the last one"
+    queue.done(await take(queue))
+    clock.advance(500)
+    assert queue.standstill() == 0, "nothing waits"
+    queue.add("late")
+    clock.advance(1)
+    assert queue.standstill() == 1, "the time before it came does not count"
 
 
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from(["add", "work", "fail", "wait"])), max_size=60))

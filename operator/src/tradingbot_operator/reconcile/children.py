@@ -26,7 +26,7 @@ from tradingbot_operator.runtime.keys import Key, ObjectId
 from tradingbot_operator.status.observation import Obstacle
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from tradingbot_operator.kube.api import KubeApi, Manifest
     from tradingbot_operator.runtime.store import Store
@@ -49,9 +49,10 @@ class Blocked(Exception):  # noqa: N818 - an outcome of one child, not an error 
 class Children:
     """Applies and prunes the children of one custom resource, during one pass."""
 
-    def __init__(self, kube: KubeApi, store: Store) -> None:
+    def __init__(self, kube: KubeApi, store: Store, *, on_write: Callable[[], None] = lambda: None) -> None:
         self._kube = kube
         self._store = store
+        self._on_write = on_write
         self.written: list[str] = []
         """What was written, for the log: one line a pass."""
 
@@ -91,7 +92,7 @@ class Children:
     async def _write_new(self, manifest: Manifest) -> None:
         written = await self._kube.apply_new(BY_NAME[manifest["kind"]], manifest)
         self._store.put(manifest["kind"], written)
-        self.written.append(f"created {manifest['kind']} {manifest['metadata']['name']}")
+        self._note(f"created {manifest['kind']} {manifest['metadata']['name']}")
 
     async def _write_over(self, key: Key, uid: str, manifest: Manifest, live: dict[str, Any]) -> None:
         whose = ownership(live, key.name, uid)
@@ -107,7 +108,11 @@ class Children:
             same = {"metadata": {"uid": written["metadata"]["uid"]}}
             written = await self._kube.patch(BY_NAME[manifest["kind"]], *_place(manifest), patch | same)
         self._store.put(manifest["kind"], written)
-        self.written.append(f"changed {manifest['kind']} {manifest['metadata']['name']}")
+        self._note(f"changed {manifest['kind']} {manifest['metadata']['name']}")
+
+    def _note(self, what: str) -> None:
+        self.written.append(what)
+        self._on_write()
 
     async def _look_again(self, key: Key, uid: str, manifest: Manifest, error: KubeError) -> None:
         """Ask for the object, which is not what the store says, and decide once more."""

@@ -42,7 +42,7 @@ from tradingbot_operator.runtime.workqueue import Priority
 from tradingbot_operator.status.observation import BotReport, Observed, Obstacle
 from tradingbot_operator.status.pods import is_of, is_ready
 from tradingbot_operator.status.tradingbot import Subject, derive
-from tradingbot_operator.status.transitions import event, transitions
+from tradingbot_operator.status.transitions import event, is_only_under_way, transitions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from tradingbot_operator.desired.config import BuildConfig
     from tradingbot_operator.kube.api import KubeApi
     from tradingbot_operator.policy.live import Plan
+    from tradingbot_operator.runtime.parking import Parking
     from tradingbot_operator.runtime.store import Store
 
 log = structlog.get_logger(__name__)
@@ -115,6 +116,7 @@ class TradingBotReconciler:
         store: Store,
         config: BuildConfig,
         bots: Bots,
+        parking: Parking[Key],
         *,
         now: Callable[[], datetime],
         on_ready: Callable[[Key, str | None], None] = lambda _key, _ready: None,
@@ -123,6 +125,7 @@ class TradingBotReconciler:
         self._store = store
         self._config = config
         self._bots = bots
+        self._parking = parking
         self._now = now
         self._on_ready = on_ready
         self._live = LiveTrading(kube, store, config)
@@ -159,14 +162,14 @@ class TradingBotReconciler:
             self._bots.forget(key)
             return Result(requeue_after=TERMINATING_RETRY_SECONDS)
         self._follow(scope)
-        if trouble is None and scope.obstacle is None and scope.wrote and key not in self._owed:
-            # Reporting comes after all that is still to be brought about, of other bots too. By then there is more to
-            # report, and of a thousand new bots each is written to once.
+        patient = trouble is None and scope.obstacle is None
+        if patient and scope.wrote and key not in self._owed:
+            # Reporting comes after all that is still to be brought about, of other bots too, and tells what it led to.
             self._owed.add(key)
-            return Result(again=Priority.LOW)
+            return self._result(scope) if self._may_wait(scope, self._derive(scope)) else Result(again=Priority.LOW)
         self._owed.discard(key)
         if not self._is_unsure(scope):
-            await self._report(scope)
+            await self._report(scope, patient=patient)
         if trouble is not None:
             raise RetryError(str(trouble), after=retryable(trouble)) from trouble
         return self._result(scope)
@@ -216,7 +219,7 @@ class TradingBotReconciler:
 
     async def _write(self, scope: Scope) -> KubeError | None:
         """Write children and prune; return the error after which the server must be asked again later."""
-        children = Children(self._kube, self._store)
+        children = Children(self._kube, self._store, on_write=self._parking.written)
         held_down = self._held_down(scope)
         try:
             if held_down is not None:
@@ -312,11 +315,11 @@ class TradingBotReconciler:
             image=image_of(plan.bot, self._config)[0],
         )
 
-    async def _report(self, scope: Scope) -> None:
-        """Write the status if it differs, then tell of transitions."""
-        observed = self._observe(scope)
-        before = scope.recorded
-        after = derive(self._subject(scope, observed), observed, scope.obstacle, self._now())
+    async def _report(self, scope: Scope, *, patient: bool = False) -> None:
+        """Write the status if it differs, then tell of transitions; a `patient` report may wait for a better moment."""
+        before, after = scope.recorded, self._derive(scope)
+        if patient and self._may_wait(scope, after):
+            return
         status = after.to_manifest()
         if status != scope.obj.get("status"):
             manifest = {
@@ -335,9 +338,21 @@ class TradingBotReconciler:
             self._store.put(TRADING_BOT.kind, written)
             scope.obj, scope.recorded = written, recorded_status(written)
             await self._tell(scope, before, after)
+        self._parking.leave(scope.key)
         if after.emergency_stop is not None:
             self._latching.forget(scope.key)
         self._on_ready(scope.key, ready_of(after))
+
+    def _derive(self, scope: Scope) -> TradingBotStatus:
+        observed = self._observe(scope)
+        return derive(self._subject(scope, observed), observed, scope.obstacle, self._now())
+
+    def _may_wait(self, scope: Scope, after: TradingBotStatus) -> bool:
+        """Return whether the report waits until the bot is up, or nothing else is to be done.
+
+        So of a thousand new bots each is written to once.
+        """
+        return after != scope.recorded and is_only_under_way(scope.recorded, after) and self._parking.waits(scope.key)
 
     async def _tell(self, scope: Scope, before: TradingBotStatus, after: TradingBotStatus) -> None:
         for transition in transitions(before, after):
@@ -389,6 +404,6 @@ class TradingBotReconciler:
     def _forget(self, key: Key) -> None:
         self._latching.forget(key)
         self._stopping.forget(key)
-        self._owed.discard(key)
+        self._parking.leave(key)
         self._bots.forget(key)
         self._on_ready(key, None)

@@ -1,7 +1,8 @@
 """Health that proves progress, and the two small HTTP servers that show it.
 
-`/healthz` fails when the operator no longer does its work: a key waits or a pass takes longer than the bound, a worker
-or a watch has died. A blocked event loop cannot answer at all, so a watchdog of the interpreter ends the process then.
+`/healthz` fails when the operator no longer does its work: keys wait and none is taken, or a pass takes longer than the
+bound, a worker or a watch has died. A long line that moves is work, not a failure. A blocked event loop cannot answer
+at all, so a watchdog of the interpreter ends the process then.
 """
 
 from __future__ import annotations

@@ -118,6 +118,7 @@ class WorkQueue(Generic[K]):
         self._active: dict[K, _Active] = {}
         self._failures: dict[K, int] = {}
         self._due: dict[K, float] = {}
+        self._taken = float("-inf")
         self._timers: list[_Timer] = []
         self._serial = 0
         self._alarm: tuple[float, Cancellable] | None = None
@@ -174,7 +175,7 @@ class WorkQueue(Generic[K]):
                 if waiter.done() and not waiter.cancelled():
                     self._wake_one()
                 raise
-        now = self._clock()
+        now = self._taken = self._clock()
         key = self._next(now)
         waited = now - self._since.pop(key)
         self._hooks.depth(len(self))
@@ -223,6 +224,10 @@ class WorkQueue(Generic[K]):
     def oldest_wait(self) -> float:
         """Return how long (seconds) the key that waits longest has waited for a worker."""
         return self._clock() - min(self._since.values()) if self._since else 0.0
+
+    def standstill(self) -> float:
+        """Return how long (seconds) keys have waited and none was taken: however long the line, it has to move."""
+        return min(self.oldest_wait(), self._clock() - self._taken)
 
     def oldest_pass(self) -> float:
         """Return how long (seconds) the longest pass under way has taken."""

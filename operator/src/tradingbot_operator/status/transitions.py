@@ -44,6 +44,22 @@ def transitions(before: TradingBotStatus, after: TradingBotStatus) -> list[Trans
     return found
 
 
+def is_only_under_way(before: TradingBotStatus, after: TradingBotStatus) -> bool:
+    """Return whether a status says nothing more than that the bot is coming up, which will soon be over.
+
+    What a person must act on, and anything about stops and live trading, is more.
+    """
+    if before.emergency_stop or after.emergency_stop or before.live or after.live or before.gates != after.gates:
+        return False
+    old, new = _by_type(before), _by_type(after)
+    for kind in (ConditionType.DEGRADED, ConditionType.SUSPENDED):
+        if any(found.get(kind.value, ConditionStatus.FALSE) is not ConditionStatus.FALSE for found in (old, new)):
+            return False
+    ready = next(condition for condition in after.conditions if condition.type == ConditionType.READY.value)
+    starting = ready.reason in {Reason.STARTING.value, Reason.RECONCILING.value}
+    return starting or new.get(ConditionType.PROGRESSING.value) is ConditionStatus.TRUE
+
+
 def event(transition: Transition, *, name: str, namespace: str, uid: str, now: datetime) -> dict[str, Any]:
     """Build the Event. Its name is a function of what it tells, so a repeated pass does not tell it twice."""
     stamp = now.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
@@ -67,6 +83,10 @@ def event(transition: Transition, *, name: str, namespace: str, uid: str, now: d
             "uid": uid,
         },
     }
+
+
+def _by_type(status: TradingBotStatus) -> dict[str, ConditionStatus]:
+    return {condition.type: condition.status for condition in status.conditions}
 
 
 def _degraded(status: TradingBotStatus) -> Condition | None:
