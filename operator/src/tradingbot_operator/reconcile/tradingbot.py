@@ -5,7 +5,7 @@ Level-triggered: nothing here knows which event caused the pass. A pass that fin
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 import structlog
@@ -18,7 +18,7 @@ from tradingbot_operator.api.v1alpha1.safety import Mode
 from tradingbot_operator.api.v1alpha1.tradingbot import requested_stop
 from tradingbot_operator.desired.kinds import DEPLOYMENT, EVENT, POD, TRADING_BOT
 from tradingbot_operator.desired.naming import BOT_COMPONENT, child_name
-from tradingbot_operator.desired.tradingbot import Desired, build
+from tradingbot_operator.desired.tradingbot import build
 from tradingbot_operator.desired.workload import image_of
 from tradingbot_operator.kube.errors import (
     ConflictError,
@@ -30,11 +30,12 @@ from tradingbot_operator.kube.errors import (
 from tradingbot_operator.policy.deletion import has_finalizer, is_overdue, may_go, what_is_left
 from tradingbot_operator.policy.kill import is_held_down, is_verified, next_look
 from tradingbot_operator.policy.stop import last_stop, read_report, refused
-from tradingbot_operator.reconcile.children import Blocked, Children, ensure_all, retryable
+from tradingbot_operator.reconcile.children import Children, ensure_all, retryable
 from tradingbot_operator.reconcile.deletion import Finalizers
 from tradingbot_operator.reconcile.latching import Latching
 from tradingbot_operator.reconcile.live import LiveTrading, is_awaited, part_of
 from tradingbot_operator.reconcile.recorded import ready_of, recorded_status
+from tradingbot_operator.reconcile.scope import Scope
 from tradingbot_operator.reconcile.stopping import Stopping
 from tradingbot_operator.runtime.controller import Result, RetryError
 from tradingbot_operator.runtime.keys import Key, ObjectId
@@ -51,7 +52,6 @@ if TYPE_CHECKING:
     from tradingbot_operator.api.v1alpha1.safety import EmergencyStopStatus
     from tradingbot_operator.desired.config import BuildConfig
     from tradingbot_operator.kube.api import KubeApi
-    from tradingbot_operator.policy.live import Plan
     from tradingbot_operator.runtime.parking import Parking
     from tradingbot_operator.runtime.store import Store
 
@@ -73,38 +73,6 @@ class Bots(Protocol):
 
     def report(self, key: Key) -> BotReport:
         """Return the last answer."""
-
-
-@dataclass(slots=True)
-class Scope:
-    """Everything that one pass knows."""
-
-    key: Key
-    obj: dict[str, Any]
-    recorded: TradingBotStatus
-    bot: TradingBot | None = None
-    plan: Plan | None = None
-    desired: Desired | None = None
-    blocked: list[Blocked] = field(default_factory=list)
-    invalid: Obstacle | None = None
-    wrote: bool = False
-
-    @property
-    def uid(self) -> str:
-        """Identity of the object."""
-        return str(self.obj["metadata"]["uid"])
-
-    @property
-    def goes_live(self) -> bool:
-        """Whether something else becomes what is approved to trade live in this pass, or it stops being that."""
-        new = self.plan.live if self.plan is not None else None
-        old = self.recorded.live
-        return (new.state, new.digest) != (old.state, old.digest) if new and old else new is not None
-
-    @property
-    def obstacle(self) -> Obstacle | None:
-        """What kept the pass from doing its work; the spec first."""
-        return self.invalid or (self.blocked[0].obstacle if self.blocked else None)
 
 
 class TradingBotReconciler:
