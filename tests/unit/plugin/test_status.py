@@ -66,14 +66,30 @@ def test_a_stop_says_what_became_of_each_order_and_position() -> None:
         ],
         "positions": [
             {"symbol": "BTC/USDT", "state": "RESIDUAL", "requested": "0.02", "residual": "0.01", "reason": "thin book"},
+            {"symbol": "ETH/USDT", "state": "FLAT", "requested": "0.3", "residual": "0", "reason": ""},
+            {"symbol": "SOL/USDT", "state": "FLAT_WITH_DUST", "requested": "2", "residual": "0.001"},
+            {"symbol": "XRP/USDT", "state": "KEPT", "residual": "53.2", "reason": "positions were not to be closed"},
+            {"symbol": "ADA/USDT", "state": "UNKNOWN"},
             "nonsense",
         ],
     }
     out = Person(FakeApi.of(bot(status=status)))("status", "btc").out
     lines = [" ".join(line.split()) for line in out.splitlines()]
     assert any(line.startswith("order tb2 BTC/USDT FILLED") and "it was faster" in line for line in lines)
-    assert any("BTC/USDT RESIDUAL" in line and "0.01 left of 0.02 thin book" in line for line in lines)
+    assert "position BTC/USDT RESIDUAL · 0.01 of 0.02 left: thin book" in lines
+    assert "position ETH/USDT FLAT · all of 0.3 sold" in lines
+    assert "position SOL/USDT FLAT_WITH_DUST · 0.001 of 2 left, too little to be sold" in lines
+    assert "position XRP/USDT KEPT · 53.2 held: positions were not to be closed" in lines
+    assert "position ADA/USDT UNKNOWN · ? of ? left" in lines
     assert "tb1" not in out
+
+
+@pytest.mark.parametrize("reason", ["InvalidSpec", "InvalidStrategyParameters", "UnknownStrategy", "UnknownSymbol"])
+def test_a_spec_that_cannot_work_is_something_to_do(reason: str) -> None:
+    status = {"conditions": [condition("Ready", "False", reason), condition("Degraded", "True", reason)]}
+    out = Person(FakeApi.of(bot("a", status=status)))("status", "a").out
+    assert out.count("kubectl edit tbot a -n trading") == 1
+    assert "Nothing to do" not in out
 
 
 def test_the_gates_of_live_trading_are_lines() -> None:

@@ -16,6 +16,14 @@ CLOSED: Final = frozenset({"FLAT", "FLAT_WITH_DUST"})
 CANCELLED: Final = frozenset({"CANCELLED"}) | CLOSED
 _REASONS: Final = {reason.value: reason for reason in Reason}
 
+_SPEC: Final = (
+    Reason.INVALID_SPEC,
+    Reason.INVALID_CONFIGURATION,
+    Reason.UNKNOWN_STRATEGY,
+    Reason.INVALID_STRATEGY_PARAMETERS,
+    Reason.UNKNOWN_SYMBOL,
+    Reason.DATA_NOT_FOUND,
+)
 # Two blanks begin a command. {bot} is `NAME -n NAMESPACE`.
 _STEPS: Final = {
     Reason.RECONCILE_REQUIRED: "Wait until the bot agrees with the exchange; its log says what differs:\n"
@@ -35,6 +43,7 @@ _STEPS: Final = {
     '  kubectl patch tbot {bot} --type merge -p \'{{"spec":{{"trading":"Active"}}}}\'',
     Reason.ROLLOUT_DEADLINE_EXCEEDED: "Look at the new pod, then correct or revert the change:\n"
     "  kubectl get pods -n {namespace} -l tradingbots.dev/bot={name}",
+    **dict.fromkeys(_SPEC, "Correct the spec as the condition says:\n  kubectl edit tbot {bot}"),
 }
 
 

@@ -205,13 +205,21 @@ def _parts(outcome: Mapping[str, Any]) -> tuple[tuple[str, str, str], ...]:
             found.append((plain(what), plain(order.get("state") or ""), plain(order.get("reason") or "")))
     for position in outcome.get("positions") or ():
         if isinstance(position, dict):
-            left = f"{position.get('residual') or '?'} left of {position.get('requested') or '?'}"
-            reason = position.get("reason") or ""
-            kept = position.get("state") == "KEPT"
-            text = f"{position.get('residual') or '?'}" if kept else left
-            what = f"position {position.get('symbol') or ''}"
-            found.append((plain(what), plain(position.get("state") or ""), plain(f"{text}  {reason}".strip())))
+            what = f"position {position.get('symbol') or ''}".strip()
+            found.append((plain(what), plain(position.get("state") or ""), plain(_rest(position))))
     return tuple(found)
+
+
+def _rest(position: Mapping[str, Any]) -> str:
+    """Say how much of a position there is still, and why."""
+    residual, requested = position.get("residual") or "?", position.get("requested") or "?"
+    amount = {
+        "KEPT": f"{residual} held",
+        "FLAT": f"all of {requested} sold",
+        "FLAT_WITH_DUST": f"{residual} of {requested} left, too little to be sold",
+    }.get(str(position.get("state") or ""), f"{residual} of {requested} left")
+    reason = position.get("reason")
+    return f"{amount}: {reason}" if reason else amount
 
 
 def _approval(spec: Mapping[str, Any], status: Mapping[str, Any]) -> ApprovalPicture:
