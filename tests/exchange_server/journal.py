@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
 
@@ -28,6 +29,8 @@ class Entry:
     """The client was told the outcome, as it is."""
     status: int = 0
     code: int = 0
+    at: float = 0.0
+    """When it came, by this machine's clock in seconds since 1970: for who measures, and not in the digest."""
 
 
 class Journal:
@@ -38,7 +41,7 @@ class Journal:
 
     def open(self, method: str, path: str, params: Mapping[str, str]) -> Entry:
         told = {name: value for name, value in sorted(params.items()) if name not in UNTOLD}
-        entry = Entry(len(self.entries) + 1, method, path, told)
+        entry = Entry(len(self.entries) + 1, method, path, told, at=time.time())
         self.entries.append(entry)
         return entry
 
@@ -50,7 +53,8 @@ class Journal:
         return [entry for entry in self.entries if entry.faults]
 
     def digest(self) -> str:
-        text = json.dumps(self.json(), sort_keys=True, separators=(",", ":"))
+        timeless = [{name: value for name, value in entry.items() if name != "at"} for entry in self.json()]
+        text = json.dumps(timeless, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()
 
     def json(self) -> list[dict[str, object]]:

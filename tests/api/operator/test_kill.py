@@ -54,6 +54,17 @@ def test_a_bot_that_does_not_answer_is_killed_once_whenever_the_operator_dies(
     assert again.writes() == {}, f"a restart over killed bots writes nothing; the one before wrote {before}"
 
 
+def test_a_bot_that_hangs_in_its_first_minute_is_not_taken_for_one_that_starts(
+    namespace: Namespace, start_operator: StartOperator
+) -> None:
+    start_operator(**POLLS)
+    namespace.bot()
+    namespace.wait_for_children()
+    namespace.kubelet(namespace.pod(), ready=False, started=True)
+    namespace.edit("TradingBot", "a", {"spec": {"emergencyStop": {"active": True}}})
+    eventually(lambda: is_killed(namespace, "a"), "it is killed, although its pod is young and not ready", seconds=30)
+
+
 def test_what_the_job_says_is_in_the_status_and_the_bot_comes_back_only_with_its_resume(
     namespace: Namespace, start_operator: StartOperator
 ) -> None:

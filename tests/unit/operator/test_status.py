@@ -74,7 +74,11 @@ def ended(code: int, message: str = "", reason: str = "Error") -> dict[str, Any]
             'has no key "url"',
         ),
         (ended(78, '{"reason":"UnknownStrategy","message":"it has: breakout"}'), "UnknownStrategy", "breakout"),
-        (ended(78, '{"reason":"InvalidStrategyParameters","message":"lookback"}'), "InvalidStrategyParameters", "look"),
+        (
+            ended(78, '{"reason":"InvalidStrategyParameters","message":"lookback"}'),
+            "InvalidStrategyParameters",
+            "lookback.",
+        ),
         (ended(78), "InvalidConfiguration", "kubectl logs"),
         (ended(1, "Traceback"), "CrashLooping", "exit code 1"),
         (ended(137, "", "OOMKilled"), "CrashLooping", "resources.limits.memory"),

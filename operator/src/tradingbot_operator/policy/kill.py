@@ -50,7 +50,7 @@ class Sight:
     running: bool
     """Whether a pod is ready."""
     starting_since: datetime | None
-    """When the present pod, or before there is one the Deployment, was made."""
+    """When the present pod, or before there is one the Deployment, was made; None once the bot in it has answered."""
     silent_since: datetime | None = None
     """Since when there has been nobody to ask."""
 

@@ -19,7 +19,7 @@ from tradingbot_operator.desired.tradingbot import Desired, scaled_down, without
 from tradingbot_operator.kube.errors import ConflictError
 from tradingbot_operator.policy import kill
 from tradingbot_operator.runtime.keys import Key, ObjectId
-from tradingbot_operator.status.pods import is_of, is_ready
+from tradingbot_operator.status.pods import has_started, is_of, is_ready
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -82,7 +82,9 @@ class Stopping:
     def _sight(self, key: Key, observed: Observed) -> kill.Sight:
         pods = [pod for pod in observed.pods if "deletionTimestamp" not in pod["metadata"]]
         made = max((str(pod["metadata"].get("creationTimestamp") or "") for pod in pods), default="")
-        if not pods and observed.deployment is not None:
+        if any(has_started(pod) for pod in pods):
+            made = ""  # A pod that hangs is not ready for that; it is not starting.
+        elif not pods and observed.deployment is not None:
             made = str(observed.deployment["metadata"].get("creationTimestamp") or "")
         sight = kill.Sight(
             failures=observed.report.failures,

@@ -71,7 +71,7 @@ def project_pod(pod: Mapping[str, Any]) -> dict[str, Any]:
                 for c in status.get("conditions", [])
                 if c.get("type") in {"Ready", "PodScheduled"}
             ],
-            "container": {key: containers[0].get(key) for key in ("ready", "state", "lastState", "imageID")}
+            "container": {key: containers[0].get(key) for key in ("ready", "started", "state", "lastState", "imageID")}
             if containers
             else {},
         },
@@ -88,6 +88,11 @@ def is_ready(pod: Mapping[str, Any]) -> bool:
     return "deletionTimestamp" not in pod["metadata"] and any(
         c["type"] == "Ready" and c["status"] == "True" for c in pod["status"]["conditions"]
     )
+
+
+def has_started(pod: Mapping[str, Any]) -> bool:
+    """Return whether the bot in a (projected) pod has answered its startup probe, whatever became of it then."""
+    return bool((pod["status"].get("container") or {}).get("started"))
 
 
 def problem_of(pod: Mapping[str, Any], namespace: str) -> Problem | None:
@@ -161,7 +166,8 @@ def _last_words(message: str) -> Problem | None:
     if not isinstance(said, dict):
         return None
     reason = _BOT_REASONS.get(str(said.get("reason")), Reason.CRASH_LOOPING)
-    return Problem(reason, _clean(str(said.get("message") or reason.explanation)))
+    message = _clean(str(said.get("message") or reason.explanation))
+    return Problem(reason, message if message.endswith((".", "!", "?")) else f"{message}.")
 
 
 def _clean(text: str) -> str:
