@@ -8,6 +8,7 @@ watched by `reconcile.watch`: kopf's work for each of so many events was half of
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 from collections import Counter
 from datetime import UTC, datetime
@@ -51,6 +52,8 @@ SEED_ATTEMPTS = 30
 SEED_RETRY_SECONDS = 2.0
 SETTLE_SECONDS = 30.0
 RELIST_SETTLE_SECONDS = 5.0
+COLLECT_AFTER = (10_000, 20, 20)
+"""Objects more than before the last collection, and collections of one age before one of the next."""
 
 
 class FatalError(Exception):
@@ -158,6 +161,7 @@ class Operator:
         self._spawn("audit", self._audit(audit))
         if poller.enabled:
             self._spawn("poller", poller.run())
+        _freeze()
         self.health.ready = True
         log.info("started", objects=objects, workers=settings.workers, namespaces=settings.watch_namespaces or "all")
 
@@ -328,6 +332,17 @@ async def run(settings: Settings) -> None:
         operator.die(error)
     if operator.fatal is not None:
         raise FatalError(str(operator.fatal)) from operator.fatal
+
+
+def _freeze() -> None:
+    """Leave what exists now out of every collection of cycles, and collect less often.
+
+    Modules and models stay for as long as the process runs, and what a pass or an event makes is gone with it: the
+    collector found next to nothing, and was a tenth of the operator's CPU time.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*COLLECT_AFTER)
 
 
 async def _seed(audit: Audit) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 import json
 from decimal import Decimal
 from pathlib import Path
@@ -19,6 +20,7 @@ from tradingbot_operator.api.v1alpha1.safety import Mode
 from tradingbot_operator.api.v1alpha1.tradingbot import Profile
 from tradingbot_operator.desired.config import BuildConfig
 from tradingbot_operator.desired.configfile import config_values, render
+from tradingbot_operator.desired.hashing import digest
 from tradingbot_operator.desired.naming import HASH_ANNOTATION
 from tradingbot_operator.desired.quantities import amount, canonical
 from tradingbot_operator.desired.sizing import resources
@@ -249,3 +251,17 @@ def test_a_request_never_exceeds_its_limit(profile: Profile) -> None:
         found = resources(profile, requirements)
         for name, request in found["requests"].items():
             assert amount(request) <= amount(found["limits"][name])
+
+
+_TEXT = st.text(st.characters(exclude_categories=["Cs"]))
+_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | _TEXT,
+    lambda inner: st.lists(inner) | st.dictionaries(_TEXT, inner),
+)
+
+
+@given(_JSON)
+def test_a_hash_is_that_of_the_canonical_json(value: Any) -> None:
+    """Whatever writes the JSON: with another text, an upgrade would write every child of every bot once more."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    assert digest(value, 64) == hashlib.sha256(text.encode()).hexdigest()
