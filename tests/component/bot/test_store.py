@@ -1,18 +1,21 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import itertools
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
 import asyncpg
 import pytest
+from tests.component.bot.process import until_rows
 from tests.component.bot.store_contract import StoreContract, World, batch, traded
 
 from tradingbot.domain.errors import ConfigurationError
 from tradingbot.domain.fills import EquityPoint
 from tradingbot.domain.market import DAY
 from tradingbot.ports.store import FencedError, SchemaError, UnavailableError
-from tradingbot.store import migrate
+from tradingbot.store import migrate, statements
 from tradingbot.store.postgres import PostgresStore
 
 if TYPE_CHECKING:
@@ -170,3 +173,83 @@ async def test_hypertables_where_timescaledb_is_there_and_plain_tables_where_it_
     assert await one.prune("decisions", -1.0, 10) == 1
     await one.close()
     await connection.close()
+
+
+async def test_a_commit_whose_connection_was_ended_is_written_by_the_next_try(database: str) -> None:
+    one = store(database)
+    lease = await one.acquire("a")
+    assert lease is not None
+    await one.commit(batch(1), lease.epoch)
+    other = await asyncpg.connect(database)
+    ended = await other.fetchval(
+        "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity "
+        "WHERE datname = current_database() AND application_name LIKE 'tradingbot %'"
+    )
+    assert ended > 0
+    for _ in range(50):
+        # The end is noticed before the commit or by it; the runner tries again, too.
+        with contextlib.suppress(UnavailableError):
+            await one.commit(batch(2, traded()), lease.epoch)
+            break
+        await asyncio.sleep(0.05)
+    assert len(await one.rows("trades", 10)) == 1
+    await other.close()
+    await one.close()
+
+
+async def test_a_commit_that_was_broken_off_leaves_the_store_usable(database: str) -> None:
+    one = store(database)
+    lease = await one.acquire("a")
+    assert lease is not None
+    await one.commit(batch(1), lease.epoch)
+    taker = await asyncpg.connect(database)
+    transaction = taker.transaction()
+    await transaction.start()
+    await taker.execute("UPDATE simulation.lease SET holder = holder")
+    waiting = asyncio.create_task(one.commit(batch(2, traded()), lease.epoch))
+    await until_rows(database, "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    await transaction.rollback()
+    await one.commit(batch(2, traded()), lease.epoch)
+    assert len(await one.rows("trades", 10)) == 1
+    await taker.close()
+    await one.close()
+
+
+async def test_commits_at_once_and_reads_meanwhile_do_not_wait_for_each_other_for_ever(database: str) -> None:
+    one = PostgresStore(database, "test/bot", "simulation", pool_size=1, max_overflow=0)
+    lease = await one.acquire("a")
+    assert lease is not None
+    await one.commit(batch(1), lease.epoch)
+    await asyncio.gather(*(one.commit(batch(2), lease.epoch) for _ in range(5)), *(one.ping() for _ in range(5)))
+    loaded = await one.load()
+    assert loaded is not None
+    assert loaded.seq == 2
+    await one.close()
+
+
+async def test_a_state_that_an_earlier_version_wrote_as_it_was_is_read(database: str) -> None:
+    one = store(database)
+    lease = await one.acquire("a")
+    assert lease is not None
+    await one.commit(batch(1, engine=b'{"now":1}' * 1000), lease.epoch)
+    connection = await asyncpg.connect(database)
+    assert await connection.fetchval("SELECT octet_length(engine) FROM simulation.heads") < 1000
+    await connection.execute("UPDATE simulation.heads SET venue = '{\"now\":2}'::bytea")
+    loaded = await one.load()
+    assert loaded is not None
+    assert (loaded.engine, loaded.venue) == (b'{"now":1}' * 1000, b'{"now":2}')
+    await connection.close()
+    await one.close()
+
+
+def test_whatever_a_batch_holds_there_is_a_commit_that_writes_all_of_it() -> None:
+    every = statements.COMMITS[-1]
+    for size in range(len(every) + 1):
+        for rows in itertools.combinations(every, size):
+            tables = statements.tables_for(rows)
+            assert set(rows) <= set(tables)
+            smaller = [one for one in statements.COMMITS if len(one) < len(tables)]
+            assert not any(set(rows) <= set(one) for one in smaller)

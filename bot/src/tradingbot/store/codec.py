@@ -6,6 +6,7 @@ Decimals travel as text and become `numeric` in the database: no digit is lost o
 from __future__ import annotations
 
 import datetime as dt
+import zlib
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from tradingbot.domain.orders import Intent, Order
     from tradingbot.ports.store import AuditRow, Batch
 
+_PACKED = b"x"
+"""First byte of what zlib writes; JSON never begins with it."""
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 
 
@@ -250,18 +253,27 @@ def cursor(values: Mapping[str, int]) -> str:
 
 
 def tables(batch: Batch) -> dict[str, str]:
-    """Encode the rows of a batch, by table, in the order in which they are written."""
-    return {
-        "intents": intents(batch.intents),
-        "orders": orders(batch.orders.values()),
-        "trades": trades(batch.trades),
-        "positions": positions(batch.positions.values()),
-        "postings": postings(batch.posts),
-        "equity": equity(batch.equity),
-        "decisions": decisions(batch.decisions),
-        "latches": latches(batch.latches),
-        "outbox": notes(batch.notes),
-    }
+    """Encode the rows of a batch by table, in the order in which they are written; without rows it is left out."""
+    found: dict[str, str] = {}
+    if batch.intents:
+        found["intents"] = intents(batch.intents)
+    if batch.orders:
+        found["orders"] = orders(batch.orders.values())
+    if batch.trades:
+        found["trades"] = trades(batch.trades)
+    if batch.positions:
+        found["positions"] = positions(batch.positions.values())
+    if batch.posts:
+        found["postings"] = postings(batch.posts)
+    if batch.equity:
+        found["equity"] = equity(batch.equity)
+    if batch.decisions:
+        found["decisions"] = decisions(batch.decisions)
+    if batch.latches:
+        found["latches"] = latches(batch.latches)
+    if batch.notes:
+        found["outbox"] = notes(batch.notes)
+    return found
 
 
 def latch(row: Mapping[str, Any]) -> LatchRow:
@@ -288,7 +300,11 @@ def outcome(row: LatchRow) -> str | None:
     return None if row.outcome is None else msgspec.json.encode(row.outcome).decode()
 
 
-def only_head(batch: Batch) -> bool:
-    """Tell whether a batch moves the head and nothing else."""
-    rows = (batch.intents, batch.orders, batch.trades, batch.positions, batch.posts, batch.decisions, batch.equity)
-    return batch.seq > 1 and not any(rows) and not batch.latches and not batch.notes
+def pack(state: bytes) -> bytes:
+    """Compress a saved state: quickly, as it is written with every commit."""
+    return zlib.compress(state, 1)
+
+
+def unpack(stored: bytes) -> bytes:
+    """Read what `pack` wrote, or a state that was stored as it was."""
+    return zlib.decompress(stored) if stored[:1] == _PACKED else stored

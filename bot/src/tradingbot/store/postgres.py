@@ -33,6 +33,8 @@ from tradingbot.store.migrate import migrate, same_mode
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
 
+    from asyncpg.pool import PoolConnectionProxy
+
     from tradingbot.domain.notes import Note
 
 CONNECT_SECONDS = 5.0
@@ -44,6 +46,8 @@ _GONE = (
     asyncio.TimeoutError,
     asyncpg.PostgresConnectionError,
     asyncpg.InterfaceError,
+    # What asyncpg raises for a connection of which it has heard the end, and has not seen it yet.
+    asyncpg.InternalClientError,
     asyncpg.CannotConnectNowError,
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
@@ -62,10 +66,13 @@ class PostgresStore:
 
     def __init__(self, url: str, bot: str, schema: str, *, pool_size: int, max_overflow: int) -> None:
         self._url, self.bot, self.schema = url, bot, schema
-        self._size = (1, pool_size + max_overflow)
+        self._size = (1, max(2, pool_size + max_overflow))
         self._pool: asyncpg.Pool | None = None
         self._opening = asyncio.Lock()
+        self._writer: PoolConnectionProxy | None = None
+        """The connection of the commits while none is under way: it is not fetched from the pool each time."""
         self._sql = {name: text.format(schema=schema) for name, text in _statements().items()}
+        self._commits = {tables: statements.commit(tables).format(schema=schema) for tables in statements.COMMITS}
 
     # -- connection ------------------------------------------------------------------------------------------------
 
@@ -82,6 +89,7 @@ class PostgresStore:
                     timeout=CONNECT_SECONDS,
                     command_timeout=COMMAND_SECONDS,
                     max_inactive_connection_lifetime=60.0,
+                    max_cached_statement_lifetime=0,
                     reset=_as_it_is,
                     server_settings={"application_name": f"tradingbot {self.bot}"},
                 )
@@ -110,9 +118,12 @@ class PostgresStore:
     async def close(self) -> None:
         """Close all connections, waiting at most two seconds for what is under way."""
         pool, self._pool = self._pool, None
+        writer, self._writer = self._writer, None
         if pool is None:
             return
         try:
+            if writer is not None:
+                await pool.release(writer)
             await asyncio.wait_for(pool.close(), 2.0)
         except TimeoutError:
             pool.terminate()
@@ -121,6 +132,25 @@ class PostgresStore:
         async with self._pool_for(name) as pool:
             rows = await pool.fetch(sql or self._sql[name], *arguments, timeout=COMMAND_SECONDS)
         return cast("list[Mapping[str, Any]]", rows)
+
+    async def _write(self, sql: str, *arguments: Any) -> Mapping[str, Any]:
+        async with self._pool_for("COMMIT") as pool:
+            writer, self._writer = self._writer, None
+            if writer is not None and writer.is_closed():
+                await pool.release(writer)
+                writer = None
+            if writer is None:
+                writer = await pool.acquire(timeout=CONNECT_SECONDS)
+            keep = False
+            try:
+                row = await writer.fetchrow(sql, *arguments, timeout=COMMAND_SECONDS)
+                keep = self._pool is pool and self._writer is None
+            finally:
+                if keep:
+                    self._writer = writer
+                else:
+                    await pool.release(writer)
+        return cast("Mapping[str, Any]", row)
 
     @contextlib.asynccontextmanager
     async def _pool_for(self, name: str) -> AsyncIterator[asyncpg.Pool]:
@@ -185,8 +215,8 @@ class PostgresStore:
             seq=head["seq"],
             market_ts=head["market_ts"],
             cursor=msgspec.json.decode(head["cursor"], type=dict[str, int]),
-            engine=head["engine"],
-            venue=head["venue"],
+            engine=codec.unpack(head["engine"]),
+            venue=codec.unpack(head["venue"]),
             balances=balances,
             open_orders=live,
             positions=positions,
@@ -194,12 +224,11 @@ class PostgresStore:
 
     async def commit(self, batch: Batch, epoch: int) -> None:
         """Write a batch in one round trip; all or nothing."""
-        head = (self.bot, epoch, batch.seq, batch.market_ts, codec.cursor(batch.cursor), batch.engine, batch.venue)
-        if codec.only_head(batch):
-            rows = await self._fetch("ADVANCE", *head)
-        else:
-            rows = await self._fetch("COMMIT", *head, *codec.tables(batch).values())
-        answer = rows[0]
+        states = codec.pack(batch.engine), codec.pack(batch.venue)
+        head = (self.bot, epoch, batch.seq, batch.market_ts, codec.cursor(batch.cursor), *states)
+        rows = codec.tables(batch)
+        tables = statements.tables_for(rows)
+        answer = await self._write(self._commits[tables], *head, *(rows.get(table, "[]") for table in tables))
         if not answer["fenced_in"]:
             raise FencedError(f"epoch {epoch} of {self.bot} is over: nothing was written")
         if not answer["moved"] and answer["before"] != batch.seq:
@@ -295,8 +324,6 @@ def _statements() -> dict[str, str]:
         "RENEW",
         "RELEASE",
         "HOLDER",
-        "COMMIT",
-        "ADVANCE",
         "HEAD",
         "BALANCES",
         "LIVE_ORDERS",

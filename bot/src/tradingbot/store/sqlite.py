@@ -263,7 +263,7 @@ class SqliteStore:
     async def commit(self, batch: Batch, epoch: int) -> None:
         """Write a batch in one transaction; all or nothing."""
         # Encoded here: the engine changes its orders and positions while the thread writes.
-        tables = {} if codec.only_head(batch) else codec.tables(batch)
+        tables = codec.tables(batch)
         place = (batch.market_ts, codec.cursor(batch.cursor), batch.engine, batch.venue)
 
         def work(connection: sqlite3.Connection) -> None:
@@ -276,8 +276,7 @@ class SqliteStore:
                 raise StoreError(f"commit {batch.seq} does not follow {before}: the history has a gap")
             connection.execute(sql.MOVE_HEAD, (self.bot, epoch, batch.seq, *place, codec.iso(self.clock.now())))
             for table, text in tables.items():
-                if text != "[]":
-                    self._insert(connection, table, text)
+                self._insert(connection, table, text)
 
         await self._write(work)
 

@@ -8,7 +8,7 @@ from tradingbot.store import columns
 from tradingbot.store.columns import LEASE_SECONDS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable, Sequence
 
 ACQUIRE = f"""
 INSERT INTO {{schema}}.lease AS l (bot, epoch, holder, acquired_at, expires_at)
@@ -39,67 +39,85 @@ ON CONFLICT (bot, source) WHERE cleared_at IS NULL DO UPDATE SET
 """
 
 
-def _insert(table: str, names: str, parameter: int) -> str:
-    rows = f"json_populate_recordset(NULL::{{schema}}.{table}, ${parameter}::json)"
+def _insert(table: str, names: str) -> str:
+    rows = f"json_populate_recordset(NULL::{{schema}}.{table}, ${{parameter}}::json)"
     target = f"INSERT INTO {{schema}}.{table} (bot, {names})"
     return f"{target} SELECT $1, {names} FROM {rows} WHERE EXISTS (SELECT FROM head)"
 
 
-def _notes(parameter: int) -> str:
+def _notes(parameter: str) -> str:
     fields = "key text, kind text, title text, body text, seconds double precision"
     return f"""INSERT INTO {{schema}}.outbox (bot, key, kind, title, body, expires_at)
     SELECT $1, key, kind, title, body, clock_timestamp() + make_interval(secs => seconds)
     FROM json_to_recordset(${parameter}::json) AS n({fields})"""
 
 
-# $1 bot, $2 epoch, $3 seq, $4 market_ts, $5 cursor, $6 engine, $7 venue, $8 … $16 rows.
+def _upsert(table: str, names: str, key: str) -> str:
+    return f"""{_insert(table, names)}
+    ON CONFLICT (bot, {key}) DO UPDATE SET {columns.assignments(names)}, updated_at = clock_timestamp()"""
+
+
+_ROWS = {
+    "intents": _insert("intents", columns.INTENTS),
+    "orders": _upsert("orders", columns.ORDERS, "client_id"),
+    "trades": _insert("trades", columns.TRADES),
+    "positions": _upsert("positions", columns.POSITIONS, "symbol"),
+    "postings": _insert("postings", columns.POSTINGS),
+    "equity": f"{_insert('equity', columns.EQUITY)} ON CONFLICT (bot, market_ts) DO NOTHING",
+    "decisions": _insert("decisions", columns.DECISIONS),
+    "latches": f"{_insert('latches', columns.LATCHES)} {_UPSERT_LATCH}",
+    "outbox": f"{_notes('{parameter}')} WHERE EXISTS (SELECT FROM head) ON CONFLICT (bot, key) DO NOTHING",
+}
+"""By table, what writes its rows; `{parameter}` is the number of the parameter that holds them."""
+
+COMMITS: tuple[tuple[str, ...], ...] = (
+    (),
+    ("intents", "orders", "postings", "decisions"),
+    ("intents", "orders", "trades", "positions", "postings"),
+    tuple(_ROWS),
+)
+"""Tables of the commits that are prepared: the head alone, an order on its way, a fill with its stop, everything."""
+
+
+# $1 bot, $2 epoch, $3 seq, $4 market_ts, $5 cursor, $6 engine, $7 venue, $8 … rows.
 # `fence` locks the lease row: whoever takes the lease over waits for us, or we see that we lost it.
 # `head` moves from seq - 1 to seq and nowhere else, so the same batch twice is written once.
-COMMIT = f"""
+_COMMIT = """
 WITH fence AS (
-    SELECT epoch FROM {{schema}}.lease WHERE bot = $1 AND epoch = $2 FOR SHARE
+    SELECT epoch FROM {schema}.lease WHERE bot = $1 AND epoch = $2 FOR SHARE
 ), head AS (
-    INSERT INTO {{schema}}.heads AS h (bot, seq, epoch, market_ts, cursor, engine, venue)
+    INSERT INTO {schema}.heads AS h (bot, seq, epoch, market_ts, cursor, engine, venue)
     SELECT $1, $3, $2, $4, $5::jsonb, $6, $7 FROM fence
-    WHERE $3::bigint = 1 OR EXISTS (SELECT FROM {{schema}}.heads WHERE bot = $1)
+    WHERE $3::bigint = 1 OR EXISTS (SELECT FROM {schema}.heads WHERE bot = $1)
     ON CONFLICT (bot) DO UPDATE SET
         seq = excluded.seq, epoch = excluded.epoch, market_ts = excluded.market_ts, cursor = excluded.cursor,
         engine = excluded.engine, venue = excluded.venue, committed_at = clock_timestamp()
     WHERE h.seq = excluded.seq - 1
     RETURNING seq
-), w_intents AS ({_insert("intents", columns.INTENTS, 8)}
-), w_orders AS ({_insert("orders", columns.ORDERS, 9)}
-    ON CONFLICT (bot, client_id) DO UPDATE SET {columns.assignments(columns.ORDERS)}, updated_at = clock_timestamp()
-), w_trades AS ({_insert("trades", columns.TRADES, 10)}
-), w_positions AS ({_insert("positions", columns.POSITIONS, 11)}
-    ON CONFLICT (bot, symbol) DO UPDATE SET {columns.assignments(columns.POSITIONS)}, updated_at = clock_timestamp()
-), w_postings AS ({_insert("postings", columns.POSTINGS, 12)}
-), w_equity AS ({_insert("equity", columns.EQUITY, 13)}
-    ON CONFLICT (bot, market_ts) DO NOTHING
-), w_decisions AS ({_insert("decisions", columns.DECISIONS, 14)}
-), w_latches AS ({_insert("latches", columns.LATCHES, 15)}
-    {_UPSERT_LATCH}
-), w_outbox AS ({_notes(16)}
-    WHERE EXISTS (SELECT FROM head) ON CONFLICT (bot, key) DO NOTHING
-)
-SELECT (SELECT count(*) FROM fence) AS fenced_in, (SELECT count(*) FROM head) AS moved,
-       (SELECT seq FROM {{schema}}.heads WHERE bot = $1) AS before
-"""
-
-# The beat that changes nothing but the head: no rows, so no reason to plan eight inserts.
-ADVANCE = """
-WITH fence AS (
-    SELECT epoch FROM {schema}.lease WHERE bot = $1 AND epoch = $2 FOR SHARE
-), head AS (
-    UPDATE {schema}.heads h SET
-        seq = $3, epoch = $2, market_ts = $4, cursor = $5::jsonb, engine = $6, venue = $7,
-        committed_at = clock_timestamp()
-    FROM fence WHERE h.bot = $1 AND h.seq = $3 - 1
-    RETURNING h.seq
-)
+)"""
+_ANSWER = """
 SELECT (SELECT count(*) FROM fence) AS fenced_in, (SELECT count(*) FROM head) AS moved,
        (SELECT seq FROM {schema}.heads WHERE bot = $1) AS before
 """
+
+
+def tables_for(rows: Collection[str]) -> tuple[str, ...]:
+    """Return the tables of the smallest commit that writes these rows.
+
+    A table that is named costs time without rows too: the server opens it and each of its indexes. A statement for each
+    set of tables would be prepared, with a round trip, when its first order is due.
+    """
+    return next(tables for tables in COMMITS if set(rows) <= set(tables))
+
+
+def commit(tables: Sequence[str]) -> str:
+    """Return the statement that moves the head and writes rows of these tables, one parameter for each from $8 on."""
+    rows = [
+        f", w_{table} AS ({_ROWS[table].replace('{parameter}', str(number))}\n)"
+        for number, table in enumerate(tables, start=8)
+    ]
+    return "".join((_COMMIT, *rows, _ANSWER))
+
 
 WRITE_LATCH = f"""
 INSERT INTO {{schema}}.latches (bot, {columns.LATCHES})
@@ -139,7 +157,7 @@ WHERE bot = $1 AND (cleared_at IS NULL OR number = ANY($2::bigint[]) OR number =
 ORDER BY source, number
 """
 
-WRITE_NOTES = f"{_notes(2)} ON CONFLICT (bot, key) DO NOTHING"
+WRITE_NOTES = f"{_notes('2')} ON CONFLICT (bot, key) DO NOTHING"
 
 # $1 bot, $2 limit, $3 seconds. An array, as a plain IN may run its query again, and claim more than the limit.
 CLAIM_NOTES = """
