@@ -138,5 +138,6 @@ def engine_config(settings: Settings, epoch: int) -> EngineConfig:
         confirm_above=settings.exchange.order_confirmation_threshold if confirmed else None,
         confirm_within=settings.exchange.order_confirmation_seconds * SECOND,
         remembered=REMEMBERED if settings.mode is Mode.LIVE else 0,
+        flags=settings.redis.url is not None,
         approval=settings.approval.digest if settings.mode is Mode.LIVE and settings.approval is not None else "",
     )

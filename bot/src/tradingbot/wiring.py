@@ -208,6 +208,7 @@ class Application:
             self.reload = Reload(source.path, settings, self.control, source.read, terms.limits)
         url = settings.redis.url
         self.flags = Flags(url.get_secret_value(), settings.bot.full_name, self.clock) if url is not None else None
+        self.flag_watch = FlagWatch(self.flags, self.control) if self.flags is not None else None
         app = build_app(settings, self.control, self.metrics, self.flags, self.reload)
         self.server = Server(app, settings.http.host, settings.http.port)
         self.watch = self._watch(environment)
@@ -254,6 +255,10 @@ class Application:
             loop.add_signal_handler(number, self.stopping.set)
         port = await self.server.start()
         _log.info("listening", port=port, strategy=self.settings.strategy.name, symbols=self.settings.strategy.symbols)
+        if self.flag_watch is not None:
+            # Before anything may be traded; bounded, and a Redis that does not answer is no reason to wait.
+            self.control.steer = self.flag_watch.steer
+            await self.flag_watch.look()
         self.supervisor.start("session", self.session.run())
         self.supervisor.start("watchdog", Watchdog(self.control).run())
         keep = self.settings.database
@@ -269,8 +274,8 @@ class Application:
             self.supervisor.start("watch", self.watch.run())
         if self.reload is not None:
             self.supervisor.start("reload", self.reload.run())
-        if self.flags is not None:
-            self.supervisor.start("flags", FlagWatch(self.flags, self.control).run())
+        if self.flag_watch is not None:
+            self.supervisor.start("flags", self.flag_watch.run())
         if self.sender is not None:
             self.telling = asyncio.create_task(self.sender.run(), name="notify")
         looking = None if beside is None else self.control.spawn(beside(port))

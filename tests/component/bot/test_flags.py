@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.component.bot.process import BotProcess, until_rows
 from tests.support import redis
+from tests.support.waiting import until
 
 from tradingbot.config import flags as module
 from tradingbot.config.flags import CACHE_SECONDS, Flags, FlagsError
+from tradingbot.domain.flags import OFF
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
@@ -129,7 +132,9 @@ async def test_flags_over_http(
 ) -> None:
     bot = start(bots, database, cache.url)
     await bot.trading()
-    assert await bot.get("/api/v1/flags") == (200, {"flags": {}})
+    code, body = await bot.get("/api/v1/flags")
+    assert (code, body["flags"]) == (200, {})
+    assert {one["name"]: one["enabled"] for one in body["steering"]} == dict.fromkeys(OFF, True)
     assert (await bot.ask("PUT", "/api/v1/flags/a", {"enabled": True}))[0] == 401
     assert await bot.ask("PUT", "/api/v1/flags/a", {"enabled": True}, **KEY) == (200, {"name": "a", "enabled": True})
     assert await other.is_enabled("a")
@@ -195,4 +200,123 @@ async def test_without_redis_the_bot_trades(
     await asyncio.to_thread(cache.stop)
     await until_rows(database, "SELECT count(*) FROM simulation.trades", 6)
     assert (await bot.get("/api/v1/status"))[1]["state"] == "ACTIVE"
+    assert bot.end() == 0
+
+
+# -- flags that steer --------------------------------------------------------------------------------------------------
+
+
+def paused(status: dict[str, Any]) -> bool:
+    return status["state"] == "PAUSED" and [reason["source"] for reason in status["reasons"]] == ["flags"]
+
+
+async def known(bot: BotProcess, name: str, *, enabled: bool) -> None:
+    """Wait until the bot shows, which is after it was committed, how it goes by a flag."""
+
+    async def look() -> Any:
+        body = (await bot.get("/api/v1/flags"))[1]
+        return {one["name"]: one["enabled"] for one in body["steering"]}
+
+    await until(look, f"{name} to be shown as {enabled}", holds=lambda shown: shown[name] is enabled)
+
+
+async def test_what_is_said_of_the_flags_that_steer_is_read_at_once_and_silence_is_no_answer(
+    flags: Flags, other: Flags
+) -> None:
+    assert await flags.steering() == {}
+    await other.set("entries", enabled=False)
+    await other.set("unrelated", enabled=False)
+    assert await flags.steering() == {"entries": False}
+    await other.set("entries", enabled=True)
+    assert await flags.steering() == {"entries": True}
+
+
+async def test_entries_are_switched_off_and_on_by_anybody_who_shares_the_redis(
+    database: str, bots: Callable[..., BotProcess], cache: redis.Server, other: Flags
+) -> None:
+    bot = start(bots, database, cache.url)
+    await bot.trading()
+    await other.set("entries", enabled=False)
+    status = await bot.until(paused)
+    assert "PUT /api/v1/flags/entries" in status["reasons"][0]["reason"]
+    await known(bot, "entries", enabled=False)
+    code, body = await bot.ask("POST", "/api/v1/bot/start", **KEY)
+    assert (code, body["title"]) == (409, "StillRestricted")
+    assert "feature flag entries" in body["detail"]
+    health = (await bot.get("/api/v1/status/health/detailed"))[1]
+    assert {one["name"]: one["detail"] for one in health["dependencies"]}["redis"] == "answers; switched off: entries"
+    assert (await bot.ask("PUT", "/api/v1/flags/entries", {"enabled": True}, **KEY))[0] == 200
+    await bot.until(lambda status: status["state"] == "ACTIVE")
+    assert bot.end() == 0
+
+
+@pytest.mark.parametrize("loss", ["the server", "the key", "everything"])
+async def test_what_was_off_stays_off_whatever_redis_forgets_and_however_often_the_bot_starts(
+    loss: str, database: str, bots: Callable[..., BotProcess], cache: redis.Server, other: Flags
+) -> None:
+    bot = start(bots, database, cache.url)
+    await bot.trading()
+    await other.set("entries", enabled=False)
+    await bot.until(paused)
+    await known(bot, "entries", enabled=False)
+    if loss == "the server":
+        await asyncio.to_thread(cache.stop)
+    else:
+        await (other._redis.delete("feature:entries") if loss == "the key" else other._redis.flushall())
+    await asyncio.sleep(1.5)
+    assert paused((await bot.get("/api/v1/status"))[1])
+    for end in (bot.kill, bot.end):
+        await asyncio.to_thread(end)
+        bot.start()
+        assert paused(await bot.trading())
+    if loss == "the server":
+        await asyncio.to_thread(cache.start)
+        with contextlib.suppress(FlagsError):
+            await other.all()  # the connection of before is closed
+    await other.set("entries", enabled=True)
+    await bot.until(lambda status: status["state"] == "ACTIVE")
+    assert bot.end() == 0
+
+
+async def test_a_flag_that_was_switched_off_while_the_bot_was_away_counts_before_its_first_entry(
+    database: str, bots: Callable[..., BotProcess], cache: redis.Server, other: Flags
+) -> None:
+    await other.set("entries", enabled=False)
+    bot = start(bots, database, cache.url)
+    status = await bot.trading()
+    assert paused(status)
+    await until_rows(database, "SELECT count(*) FROM simulation.decisions WHERE code = 'STATE_BLOCKS_ENTRIES'")
+    assert await until_rows(database, "SELECT count(*) FROM simulation.intents", 0) == 0
+    assert bot.end() == 0
+
+
+async def test_trades_of_people_and_the_bots_autonomy_are_switched_off(
+    database: str, bots: Callable[..., BotProcess], cache: redis.Server, other: Flags
+) -> None:
+    await other.set("manual_trades", enabled=False)
+    await other.set("autonomous", enabled=False)
+    exchange = {"order_confirmation_seconds": 86_400}
+    environment = {"API_KEY": "key", "REDIS_URL": cache.url}
+    bot = bots("pod", database, environment=environment, exchange=exchange).start()
+    await bot.trading()
+    body = {"asset_pair": "BTC/USD", "action": "buy", "stop_loss": 1, "take_profit": 1_000_000}
+    code, answer = await bot.ask("POST", "/api/v1/bot/manual-trade", body, **KEY)
+    assert (code, answer["title"]) == (409, "SwitchedOff")
+    assert "manual_trades" in answer["detail"]
+    await bot.until(lambda status: status["confirmations"] == 1)
+    assert (await bot.get("/api/v1/status"))[1]["positions"] == 0
+    assert bot.end() == 0
+
+
+async def test_a_bot_that_has_no_redis_any_more_has_no_flags(
+    database: str, bots: Callable[..., BotProcess], cache: redis.Server, other: Flags
+) -> None:
+    bot = start(bots, database, cache.url)
+    await bot.trading()
+    await other.set("entries", enabled=False)
+    await bot.until(paused)
+    assert bot.end() == 0
+    bot.environment["REDIS_URL"] = ""
+    bot.start()
+    assert (await bot.trading())["state"] == "ACTIVE"
     assert bot.end() == 0

@@ -179,7 +179,7 @@ def test_denials_are_counted_by_code_with_their_meaning() -> None:
     result = results.build(trade(options))
     (denial,) = [found for found in result.denials if found.code == "SHORT_NOT_POSSIBLE"]
     assert denial.count > 1
-    assert denial.meaning == "a spot market has no short positions"
+    assert denial.meaning == "a spot market has no short positions, or a feature flag forbids them"
 
 
 def test_a_limit_that_ends_trading_is_said_first(tmp_path: Path) -> None:

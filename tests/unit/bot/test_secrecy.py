@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, quote_plus
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tradingbot.config.load import load, secrets
@@ -95,6 +95,7 @@ def test_a_secret_is_found_however_it_is_written(settings: Settings, value: str,
     ),
     around=st.text(max_size=20),
 )
+@example(value="not a character: \ud800", around="")
 def test_no_long_value_comes_through_whatever_it_is_and_wherever_it_stands(value: str, around: str) -> None:
     secrecy.forget()
     secrecy.hide([value])

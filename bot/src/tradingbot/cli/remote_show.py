@@ -152,6 +152,9 @@ def figures(answer: dict[str, Any], console: Console) -> None:
 def flags(answer: dict[str, Any], console: Console) -> None:
     """Show flags."""
     rows = [[_text(name), "[green]on[/green]" if on else "off"] for name, on in answer["flags"].items()]
+    for switch in answer["steering"]:
+        if not switch["enabled"]:
+            console.print(f"off for this bot: {_text(switch['name'])}, {_text(switch['off'])}")
     _rows(console, ["flag", "is"], rows, "no flag is set")
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+from tradingbot.domain.flags import OFF
 from tradingbot.domain.secrecy import conceal
 
 if TYPE_CHECKING:
@@ -85,6 +86,11 @@ class Flags:
                 yield key.removeprefix(PREFIX)
             if str(cursor) == "0":
                 return
+
+    async def steering(self) -> dict[str, bool]:
+        """Return what is said of the flags that steer a bot; of one that is not set, nothing is said. Not cached."""
+        texts = await self._ask("mget", [PREFIX + name for name in OFF])
+        return {name: _on(text) for name, text in zip(OFF, texts, strict=True) if text is not None}
 
     async def stop_asked(self) -> str:
         """Return what the stop flag says, empty when it is not set; raise `FlagsError` when nobody knows."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from tradingbot.core import confirm, flattening
+from tradingbot.core import confirm, flattening, switches
 from tradingbot.core.decisions import decision, entry_facts, with_confidence
 from tradingbot.core.tally import Tally
 from tradingbot.domain import events
@@ -207,4 +207,5 @@ HANDLERS: dict[type, Callable[[Engine, Any], None]] = {
     events.ResetAccount: reset_account,
     events.Adopted: flattening.adopt,
     **confirm.HANDLERS,
+    **switches.HANDLERS,
 }

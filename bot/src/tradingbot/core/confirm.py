@@ -15,6 +15,7 @@ from tradingbot.core.decisions import decision
 from tradingbot.core.snapshot import Waiting
 from tradingbot.domain import events
 from tradingbot.domain.denial import DenialCode, Denied
+from tradingbot.domain.flags import AUTONOMOUS
 from tradingbot.domain.money import ZERO, mul, plain
 from tradingbot.domain.states import State
 from tradingbot.risk import gate
@@ -34,7 +35,7 @@ def waits(engine: Engine, intent: Intent, proposal: Enter, *, own: bool = False)
     person's own trade (`own`) needs no second word for the latter.
     """
     threshold, price = engine.config.confirm_above, engine.price(intent.symbol)
-    if not engine.config.limits.autonomous and not own:
+    if not own and not (engine.config.limits.autonomous and AUTONOMOUS not in engine.state.flags_off):
         threshold = ZERO
     if threshold is None or price is None or intent.stop_loss is None or intent.take_profit is None:
         return False

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from tradingbot.core import commands, confirm, flattening, judging, memory, stops
+from tradingbot.core import commands, confirm, flattening, judging, memory, stops, switches
 from tradingbot.core.desk import Desk
 from tradingbot.core.equity import Equity
 from tradingbot.core.snapshot import EngineState
 from tradingbot.domain import events
 from tradingbot.domain.effects import Decide, Effect
 from tradingbot.domain.errors import BrokenInvariantError
+from tradingbot.domain.flags import SHORTS
 from tradingbot.domain.market import Candle, Tick, day_of
 from tradingbot.domain.money import ZERO
 from tradingbot.domain.orders import Role
@@ -91,6 +92,7 @@ class Engine:
             self.state.epoch, self.state.intents = config.epoch, 0
         if self.state.guard is not None:
             self._equity.revalue()
+        switches.restore(self)
 
     @property
     def config(self) -> EngineConfig:
@@ -281,6 +283,7 @@ class Engine:
             open_positions=len(taken),
             orders_left=state.budget.left_for_entries(state.now, per_minute),
             duplicate=duplicate,
+            shorts=SHORTS not in state.flags_off,
         )
 
     def decide(self, made: Decision) -> None:

@@ -83,6 +83,8 @@ class Picture(msgspec.Struct, frozen=True, kw_only=True):
     base_limits: Limits
     """The limits of the configuration, without what people changed since."""
     changed_limits: dict[str, str]
+    flags_off: tuple[str, ...] = ()
+    """Feature flags that steer and are off."""
     tally: Tally
     orders_placed: int
     """Orders of this fencing epoch."""
@@ -122,6 +124,7 @@ def take(engine: Engine) -> Picture:
         limits=engine.config.limits,
         base_limits=engine.base_limits,
         changed_limits=dict(state.limits),
+        flags_off=tuple(state.flags_off),
         tally=msgspec.structs.replace(state.tally, open={}),
         orders_placed=state.intents,
     )

@@ -40,6 +40,8 @@ class EngineConfig(msgspec.Struct, frozen=True, kw_only=True):
     confirm_within: int = 0
     remembered: int = 0
     """So long after its end a finished order is remembered at least."""
+    flags: bool = False
+    """Whether there is a Redis that can switch feature flags."""
     approval: str = ""
     """Digest of what was approved, of a live bot."""
 
@@ -118,6 +120,8 @@ class EngineState(msgspec.Struct, kw_only=True):
     """By symbol, what is being sold within a collar."""
     waiting: dict[str, Waiting] = {}
     """By client id, what a person has to confirm."""
+    flags_off: list[str] = []
+    """Feature flags that steer and are off, as Redis said last."""
     refusals: dict[str, int] = {}
     """By symbol, how often in a row the venue refused a stop-loss."""
 

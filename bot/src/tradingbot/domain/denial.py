@@ -41,7 +41,7 @@ MEANING: dict[DenialCode, str] = {
     DenialCode.DATA_INVALID: "a price or size is missing, not a number, zero or negative",
     DenialCode.DATA_STALE: "the last price is too old, or candles are missing right before it",
     DenialCode.UNKNOWN_SYMBOL: "the symbol is not among the configured ones",
-    DenialCode.SHORT_NOT_POSSIBLE: "a spot market has no short positions",
+    DenialCode.SHORT_NOT_POSSIBLE: "a spot market has no short positions, or a feature flag forbids them",
     DenialCode.STOP_ON_WRONG_SIDE: "stop-loss and take-profit do not lie on the two sides of the price",
     DenialCode.RISK_REWARD_TOO_LOW: "reward after costs is less than the required multiple of the risk after costs",
     DenialCode.LOW_CONFIDENCE: "the signal is weaker than is required, or the strategy does not say how strong it is",

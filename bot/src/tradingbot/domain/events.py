@@ -158,6 +158,12 @@ class ReloadLimits(Event, frozen=True, tag="reload_limits"):
     changes: tuple[tuple[str, str | None], ...]
 
 
+class SwitchFlags(Event, frozen=True, tag="switch_flags"):
+    """Redis says which of the flags that steer are off, all others being on."""
+
+    off: tuple[str, ...]
+
+
 class ResetAccount(Event, frozen=True, tag="reset_account"):
     """A person starts a simulated account anew. Nothing is held and no order is open when this comes."""
 

@@ -123,4 +123,10 @@ def _forms(value: str) -> set[str]:
     """Return a value as it is written in texts, in addresses, in JSON and by Python."""
     if len(value) < SHORTEST:
         return set()
-    return {value, quote(value, safe=""), quote_plus(value), json.dumps(value)[1:-1], repr(value)[1:-1]}
+    return {
+        value,
+        quote(value, safe="", errors="surrogatepass"),
+        quote_plus(value, errors="surrogatepass"),
+        json.dumps(value)[1:-1],
+        repr(value)[1:-1],
+    }

@@ -35,3 +35,5 @@ class RiskView(msgspec.Struct, frozen=True, kw_only=True):
     orders_left: int
     """Entry orders that the rate budget still permits."""
     duplicate: bool
+    shorts: bool = True
+    """Whether short positions are wanted at all (a feature flag)."""

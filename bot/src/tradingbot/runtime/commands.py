@@ -15,6 +15,7 @@ import msgspec
 from tradingbot.core import commands
 from tradingbot.domain import events
 from tradingbot.domain.effects import Decide, Decision
+from tradingbot.domain.flags import ENTRIES, MANUAL, SOURCE
 from tradingbot.domain.states import State
 from tradingbot.observe import logs
 from tradingbot.ports.store import Clearing, LatchRow, StoreError
@@ -163,7 +164,11 @@ class Commands:
         reason: str,
     ) -> Done:
         """Open a position as a person; the gate's answer is in the decision."""
-        now = self.runner.engine.state.now
+        state = self.runner.engine.state
+        if MANUAL in state.flags_off:
+            text = f"trades of people are switched off: set the feature flag {MANUAL} to 1 (PUT /api/v1/flags/{MANUAL})"
+            raise RefusedError("SwitchedOff", text)
+        now = state.now
         return await self._decided(
             events.ManualTrade(now, symbol, side, stop_loss, take_profit, quantity, price, reason)
         )
@@ -258,6 +263,8 @@ def way_out(held: Restriction, *, alone: bool) -> str:
     """Say how a restriction ends."""
     if held.source == PAUSE:
         return "POST /api/v1/bot/start"
+    if held.source == SOURCE:
+        return f"set the feature flag {ENTRIES} to 1 (PUT /api/v1/flags/{ENTRIES})"
     if held.source == "spec":
         return "set trading: Active in the configuration (spec.trading of the TradingBot)"
     if held.latched and held.latch_id:

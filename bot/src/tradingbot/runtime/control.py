@@ -19,7 +19,7 @@ from tradingbot.risk.latch import EMERGENCY, Board, StopRecord
 from tradingbot.runtime.resume import Resume
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Coroutine
+    from collections.abc import Callable, Collection, Coroutine
 
     from tradingbot.core.picture import Picture
     from tradingbot.observe.health import Health
@@ -54,11 +54,13 @@ class Control:
         self.resume = Resume(self)
         self.account = ""
         """Fingerprint of the key of a live bot."""
-        self.approval: Approval | None = None
         self.trail: Trail | None = None
+        self.approval: Approval | None = None
+        """Only a live bot has one."""
         self.promotion: dict[str, Any] | None = None
         """What the simulation has shown so far."""
-        """Only a live bot has one."""
+        self.steer: Callable[[Runner], None] | None = None
+        """Lets a new runner go by what is known of the feature flags, where there is a Redis."""
         self._durable = False
         self._writing: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[None]] = set()

@@ -172,6 +172,8 @@ class Session:
         for source in ("database", "feed"):
             # What an earlier session of this process could not do says nothing about this one.
             self.control.board.hold(source, State.ACTIVE, "")
+        if self.control.steer is not None:
+            self.control.steer(runner)
         self.control.runner = runner
         self.health.role = "trading"
         self.control.metrics.role.set(1)

@@ -339,7 +339,19 @@ class Flag(Answer):
     enabled: bool
 
 
+class Switch(Answer):
+    """A flag that steers."""
+
+    name: str
+    enabled: bool
+    off: str
+    """What it means that it is off."""
+
+
 class FlagList(Answer):
     """All feature flags."""
 
     flags: dict[str, bool]
+    """What Redis holds."""
+    steering: list[Switch]
+    """The flags that steer this bot, as it goes by them now."""

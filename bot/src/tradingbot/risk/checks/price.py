@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from tradingbot.domain.denial import DenialCode, Denied
+from tradingbot.domain.flags import SHORTS
 from tradingbot.domain.instrument import MarketType
 from tradingbot.domain.money import add, finite, mul, plain, ratio
 from tradingbot.domain.orders import Side
@@ -42,7 +43,9 @@ def data_fresh(_: Enter, view: RiskView, limits: Limits) -> Denied | None:
 
 
 def short_possible(proposal: Enter, view: RiskView, _: Limits) -> Denied | None:
-    """SHORT_NOT_POSSIBLE on a spot market."""
+    """SHORT_NOT_POSSIBLE on a spot market, and while the feature flag is off."""
+    if proposal.side is Side.SELL and not view.shorts:
+        return Denied(DenialCode.SHORT_NOT_POSSIBLE, (("feature_flag", SHORTS),))
     spot = view.instrument is not None and view.instrument.market_type is MarketType.SPOT
     if proposal.side is Side.SELL and spot:
         return Denied(DenialCode.SHORT_NOT_POSSIBLE, (("market_type", MarketType.SPOT.value),))

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tradingbot.config.flags import FlagsError
+from tradingbot.domain.flags import OFF
 from tradingbot.web import answers, asks, models
-from tradingbot.web.keys import FLAGS
+from tradingbot.web.keys import CONTROL, FLAGS
 from tradingbot.web.openapi import Api, Call, Nothing
 from tradingbot.web.problems import Problem
 
@@ -32,10 +33,12 @@ def _flags(call: Call[Any, Any]) -> Flags:
 
 @api.add("GET", "/api/v1/flags", TAG, answer=models.FlagList, problems=(409, 503))
 async def listed(call: Call[Nothing, Nothing]) -> web.Response:
-    """List all feature flags."""
-    flags = _flags(call)
+    """List all feature flags, and how this bot goes by those that steer it."""
+    flags, picture = _flags(call), call.app[CONTROL].picture
+    off = picture.flags_off if picture is not None else ()
+    steering = [{"name": name, "enabled": name not in off, "off": meaning} for name, meaning in OFF.items()]
     try:
-        return answers.json({"flags": await flags.all()})
+        return answers.json({"flags": await flags.all(), "steering": steering})
     except FlagsError as error:
         raise _lost(error) from error
 
@@ -55,7 +58,7 @@ async def one(call: Call[Nothing, Nothing]) -> web.Response:
     path_parameters=NAME,
 )  # fmt: skip
 async def switch(call: Call[Nothing, asks.FlagValue]) -> web.Response:
-    """Switch a flag. This bot sees it at once, others that share the Redis within a minute."""
+    """Switch a flag. Those that steer count within a second for every bot that shares the Redis, others in a minute."""
     flags, name = _flags(call), call.request.match_info["name"]
     try:
         await flags.set(name, enabled=call.body.enabled)

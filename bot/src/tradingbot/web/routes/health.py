@@ -84,9 +84,16 @@ def dependencies(
         _dependency("kubernetes", "watch" not in held, held.get("watch", watched))
         if watched
         else _unused("kubernetes"),
-        _dependency("redis", not flags.problem, flags.problem or "answers") if flags else _unused("redis"),
+        _redis(control, flags) if flags else _unused("redis"),
         _configuration(reload) if reload else _unused("configuration file"),
     ]
+
+
+def _redis(control: Control, flags: Flags) -> dict[str, str]:
+    detail = flags.problem or "answers"
+    if control.picture is not None and control.picture.flags_off:
+        detail += f"; switched off: {', '.join(control.picture.flags_off)}"
+    return _dependency("redis", not flags.problem, detail)
 
 
 def _configuration(reload: Reload) -> dict[str, str]:
