@@ -6,9 +6,10 @@ from decimal import Decimal
 
 import pytest
 
+from tradingbot.config.model import FaultsSection
 from tradingbot_operator.api.model import parse
 from tradingbot_operator.api.v1alpha1.safety import Mode
-from tradingbot_operator.api.v1alpha1.trading import Risk, Simulation
+from tradingbot_operator.api.v1alpha1.trading import Faults, Risk, Simulation
 from tradingbot_operator.api.v1alpha1.tradingbot import TradingBot
 from tradingbot_operator.desired.configfile import config_values
 
@@ -16,20 +17,21 @@ SPEC = {
     "strategy": {"name": "breakout", "symbols": ["BTC/USD"]},
     "database": {"secretRef": {"name": "trading-database"}},
     "risk": {"maxOrderValue": 5000.5},
-    "simulation": {"feed": {"type": "Recorded", "dataset": "recorded"}},
+    "simulation": {
+        "feed": {"type": "Recorded", "dataset": "recorded"},
+        "faults": {"timeout": 0.05, "lateFill": 0.1, "lateSeconds": 7},
+    },
 }
-CONFIG = config_values(
-    parse(
-        TradingBot,
-        {
-            "apiVersion": "tradingbots.dev/v1alpha1",
-            "kind": "TradingBot",
-            "metadata": {"name": "a", "namespace": "b", "uid": "c"},
-            "spec": SPEC,
-        },
-    ),
-    Mode.SIMULATION,
+BOT = parse(
+    TradingBot,
+    {
+        "apiVersion": "tradingbots.dev/v1alpha1",
+        "kind": "TradingBot",
+        "metadata": {"name": "a", "namespace": "b", "uid": "c"},
+        "spec": SPEC,
+    },
 )
+CONFIG = config_values(BOT, Mode.SIMULATION)
 
 
 @pytest.mark.parametrize("field", sorted(Risk.model_fields))
@@ -40,6 +42,22 @@ def test_every_limit_reaches_the_bot(field: str) -> None:
 @pytest.mark.parametrize("field", sorted(Simulation.model_fields))
 def test_every_setting_of_the_simulation_reaches_the_bot(field: str) -> None:
     assert field in CONFIG["simulation"]
+
+
+def test_every_fault_reaches_a_simulation_and_none_a_live_bot() -> None:
+    faults = CONFIG["simulation"]["faults"]
+    assert set(faults) == set(Faults.model_fields)
+    assert (str(faults["timeout"]), str(faults["late_seconds"]), str(faults["reject"])) == ("0.05", "7", "0")
+    live = config_values(BOT, Mode.LIVE)
+    assert "faults" not in live["simulation"]
+    assert {**CONFIG["simulation"], "faults": None} == {**live["simulation"], "faults": None}
+
+
+def test_the_bot_knows_the_same_faults() -> None:
+    """Two packages that know nothing of each other: only a test can hold them together."""
+    ours = {name: (field.default, field.is_required()) for name, field in Faults.model_fields.items()}
+    theirs = {name: (field.default, field.is_required()) for name, field in FaultsSection.model_fields.items()}
+    assert ours == theirs
 
 
 def test_a_limit_arrives_digit_for_digit() -> None:

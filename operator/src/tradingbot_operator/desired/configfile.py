@@ -7,11 +7,11 @@ import re
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
-from tradingbot_operator.api.v1alpha1.trading import Resolution
+from tradingbot_operator.api.v1alpha1.safety import Mode
+from tradingbot_operator.api.v1alpha1.trading import Faults, Resolution
 
 if TYPE_CHECKING:
     from tradingbot_operator.api.v1alpha1.live import LiveStatus
-    from tradingbot_operator.api.v1alpha1.safety import Mode
     from tradingbot_operator.api.v1alpha1.tradingbot import TradingBot, TradingBotSpec
 
 _PLAIN_KEY: Final = re.compile(r"^(?!(?:y|n|yes|no|on|off|true|false|null)$)[a-z][a-z0-9_]*")
@@ -42,7 +42,7 @@ def config_values(bot: TradingBot, mode: Mode, approval: LiveStatus | None = Non
                 "parameters": spec.strategy.parameters or {},
             },
             "risk": _risk(spec),
-            "simulation": _simulation(spec),
+            "simulation": _simulation(spec, mode),
             "database": {
                 "pool_size": spec.database.pool_size,
                 "max_overflow": spec.database.max_overflow,
@@ -119,7 +119,7 @@ def _risk(spec: TradingBotSpec) -> dict[str, Any]:
     }
 
 
-def _simulation(spec: TradingBotSpec) -> dict[str, Any]:
+def _simulation(spec: TradingBotSpec, mode: Mode) -> dict[str, Any]:
     simulation = spec.simulation
     feed: dict[str, Any] = {"type": simulation.feed.type.value}
     if simulation.feed.dataset is not None:
@@ -127,6 +127,8 @@ def _simulation(spec: TradingBotSpec) -> dict[str, Any]:
     if simulation.feed.resolution is Resolution.TICKS:
         feed["resolution"] = simulation.feed.resolution.value
     feed |= {"speed": _number(simulation.feed.speed), "loop": simulation.feed.loop}
+    faults = simulation.faults if mode is Mode.SIMULATION else None
+    wrong = {"faults": _faults(faults)} if faults is not None else {}
     return {
         "initial_capital": _number(simulation.initial_capital),
         "commission": _number(simulation.commission),
@@ -135,7 +137,12 @@ def _simulation(spec: TradingBotSpec) -> dict[str, Any]:
         "strategy_interval_seconds": simulation.strategy_interval_seconds,
         "seed": simulation.seed,
         "feed": feed,
+        **wrong,
     }
+
+
+def _faults(faults: Faults) -> dict[str, Any]:
+    return {name: _number(getattr(faults, name)) for name in Faults.model_fields}
 
 
 class _Plain(str):

@@ -179,6 +179,30 @@ class Feed(ApiModel):
     )
 
 
+Chance = Annotated[Decimal, Bounds(ge=0, le=1)]
+
+
+class Faults(ApiModel):
+    """What goes wrong at the simulated exchange: how likely each fault is, 0 never, 1 always."""
+
+    reject: Chance = Decimal(0)
+    """An order is refused."""
+    rate_limit: Chance = Decimal(0)
+    """An order or a cancel is refused, as with the status 429."""
+    lost: Chance = Decimal(0)
+    """An order gets no answer, and never arrived."""
+    timeout: Chance = Decimal(0)
+    """An order gets no answer, and was accepted."""
+    duplicate_fill: Chance = Decimal(0)
+    """A fill is reported twice."""
+    late_fill: Chance = Decimal(0)
+    """A fill is reported lateSeconds after it happened."""
+    late_seconds: Annotated[int, Field(ge=1, le=86_400)] = 2
+    """How late, in market seconds."""
+    empty_book: Chance = Decimal(0)
+    """For a minute nothing is executed."""
+
+
 class Simulation(ApiModel):
     """The simulated exchange that takes the orders while mode is simulation."""
 
@@ -196,6 +220,8 @@ class Simulation(ApiModel):
     """Start of all random choices of the simulation. The same seed, feed and configuration give the same trades."""
     feed: Feed = Feed()
     """Where prices come from."""
+    faults: Faults | None = None
+    """What goes wrong, to see how a bot takes it. The same seed brings the same faults. Never in live trading."""
 
 
 class Promotion(ApiModel):
