@@ -93,11 +93,12 @@ crds-check: setup ## fail when what is generated is not what the models say
 PYTEST = $(BIN)/pytest
 # These tests wait for processes and servers more than they compute: several at a time, each with servers of its own.
 PARALLEL = --dist worksteal --numprocesses
-test: lint types contracts crds-check test-unit test-component test-browser test-api test-cluster test-e2e ## everything; sets up what it needs
-	@echo "all of make test passed"
+test: setup cluster-binaries ## everything, two stages at a time; sets up what it needs
+	@$(BIN)/python -m tests.support.prerequisites
+	@$(BIN)/python -m tests.stages
 
 test-unit: setup cluster-binaries ## pure logic, and the charts as helm renders them: seconds
-	@$(PYTEST) tests/unit
+	@$(PYTEST) $(PARALLEL) 2 tests/unit
 
 test-component: setup ## with real PostgreSQL: a minute
 	@$(BIN)/python -m tests.support.prerequisites
@@ -105,7 +106,7 @@ test-component: setup ## with real PostgreSQL: a minute
 
 test-browser: setup ## the page in a real Chromium: a minute
 	@$(BIN)/python -m tests.support.prerequisites
-	@$(PYTEST) tests/browser
+	@$(PYTEST) $(PARALLEL) 2 tests/browser
 
 test-api: setup ## with a real Kubernetes API server: minutes
 	@$(PYTEST) $(PARALLEL) 3 tests/api
@@ -114,7 +115,7 @@ test-cluster: setup ## the local cluster itself: start, crash, stop
 	@$(PYTEST) tests/cluster
 
 test-e2e: setup ## real pods, the demo's own path: minutes
-	@$(PYTEST) tests/e2e
+	@$(PYTEST) $(PARALLEL) 3 tests/e2e
 
 bench: setup ## every figure, with its baseline in the same run; writes bench/results
 	@$(BIN)/python -m bench

@@ -11,8 +11,6 @@ from tests.support.waiting import eventually
 
 from tradingbot_cluster.demo.tools import CommandError, Tools
 
-READY_SECONDS = 180
-
 
 def with_strategy(example: dict[str, Any], **changes: Any) -> dict[str, Any]:
     return {**example["spec"]["strategy"], **changes}
@@ -24,7 +22,7 @@ def assert_trades_on(tools: Tools, bot: Bot, pod: str) -> None:
     ticks = f"select max(at) from simulation.equity where bot = '{bot.key}'"
     database = Database(tools)
     before = database.value(ticks)
-    eventually(lambda: database.value(ticks), holds=lambda now: now > before, what="the ledger goes on", seconds=60)
+    eventually(lambda: database.value(ticks), holds=lambda now: now > before, what="the ledger goes on")
 
 
 @pytest.mark.parametrize(
@@ -41,26 +39,26 @@ def test_a_bad_edit_leaves_the_running_bot_alone_and_a_correction_heals(
     tools: Tools, bots: Bots, example: dict[str, Any], broken: dict[str, Any], reason: str, hint: str
 ) -> None:
     bot = bots.apply(example, "edited")
-    bot.wait_for_condition("Ready", "True", "Trading", seconds=READY_SECONDS)
+    bot.wait_for_condition("Ready", "True", "Trading")
     (pod,) = bot.running_pods()
 
     bot.patch(broken)
 
-    shown = bot.wait_for_condition("Degraded", "True", reason, seconds=READY_SECONDS)
+    shown = bot.wait_for_condition("Degraded", "True", reason)
     assert hint in shown["message"]
     assert_trades_on(tools, bot, pod)
 
     whole = {**example, "metadata": {"name": bot.name, "namespace": bot.namespace}}
     bot.kubectl("replace", "-f", "-", stdin=json.dumps(whole))
-    bot.wait_for_condition("Degraded", "False", seconds=READY_SECONDS)
-    bot.wait_for_condition("Ready", "True", seconds=READY_SECONDS)
+    bot.wait_for_condition("Degraded", "False")
+    bot.wait_for_condition("Ready", "True")
 
 
 def test_a_bot_that_never_could_start_heals_by_its_secret_alone(
     tools: Tools, bots: Bots, example: dict[str, Any]
 ) -> None:
     bot = bots.apply(example, "early", database={"secretRef": {"name": "made-later"}})
-    shown = bot.wait_for_condition("Degraded", "True", "SecretNotFound", seconds=READY_SECONDS)
+    shown = bot.wait_for_condition("Degraded", "True", "SecretNotFound")
     assert "kubectl create secret" in shown["message"]
     try:
         bot.kubectl(
@@ -70,7 +68,7 @@ def test_a_bot_that_never_could_start_heals_by_its_secret_alone(
                 "stringData": {"url": Database(tools).url},
             }),
         )  # fmt: skip
-        bot.wait_for_condition("Ready", "True", seconds=READY_SECONDS)
+        bot.wait_for_condition("Ready", "True")
     finally:
         bot.kubectl("delete", "secret", "made-later", "--ignore-not-found")
 

@@ -45,18 +45,18 @@ def test_a_second_run_changes_nothing_and_ends_the_same(tools: Tools, demo_bot: 
 
 
 def test_a_pod_that_is_deleted_trades_on_where_it_was(tools: Tools, example: dict[str, object], bots: Bots) -> None:
-    bot = bots.apply(example, "restarted")
-    bot.wait_for_condition("Ready", "True", "Trading", seconds=180)
+    # An hour of the market in each second, so that it trades often.
+    busy = {"type": "Recorded", "dataset": "recorded", "speed": 3600, "loop": True}
+    bot = bots.apply(example, "restarted", simulation={"feed": busy})
+    bot.wait_for_condition("Ready", "True", "Trading")
     database = Database(tools)
     count = f"select count(*) from simulation.trades where bot = '{bot.key}'"
-    eventually(lambda: int(database.value(count)), what="a first trade", seconds=180)
+    eventually(lambda: int(database.value(count)), what="a first trade")
     first_pods = bot.running_pods()
     bot.kubectl("delete", "pods", "--selector", bot.selector, "--force", "--grace-period=0", timeout=120)
-    eventually(
-        bot.running_pods, holds=lambda now: now and not set(now) & set(first_pods), what="a new pod", seconds=120
-    )
+    eventually(bot.running_pods, holds=lambda now: now and not set(now) & set(first_pods), what="a new pod")
     traded = int(database.value(count))
-    eventually(lambda: int(database.value(count)), holds=lambda now: now > traded, what="another trade", seconds=180)
+    eventually(lambda: int(database.value(count)), holds=lambda now: now > traded, what="another trade")
     doubled = database.value(
         f"select count(*) from (select client_id from simulation.orders where bot = '{bot.key}' "
         "group by client_id having count(*) > 1) as doubled"

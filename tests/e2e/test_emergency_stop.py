@@ -11,8 +11,6 @@ from tests.support.waiting import eventually
 from tradingbot_cluster.demo.tools import CommandError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from tradingbot_cluster.demo.tools import Tools
 
 STOP = {"emergencyStop": {"active": True, "reason": "drill"}}
@@ -22,8 +20,8 @@ REVERT = {"emergencyStop": None}
 @pytest.fixture
 def bot(bots: Bots, example: dict[str, Any]) -> Bot:
     made = bots.apply(example, "stopped")
-    made.wait_for_condition("Ready", "True", "Trading", seconds=180)
-    eventually(lambda: made.api("/api/v1/status")["open_orders"] >= 0, what="an answer", seconds=30)
+    made.wait_for_condition("Ready", "True", "Trading")
+    eventually(lambda: made.api("/api/v1/status")["open_orders"] >= 0, what="an answer")
     return made
 
 
@@ -37,12 +35,11 @@ def intents(tools: Tools, bot: Bot) -> int:
 
 def assert_stopped_for_good(tools: Tools, bot: Bot) -> None:
     """KILLED in the bot and in the status, and not one more intent while the market goes on."""
-    eventually(lambda: state(bot), holds=lambda seen: seen == "KILLED", what="the bot says KILLED", seconds=60)
+    eventually(lambda: state(bot), holds=lambda seen: seen == "KILLED", what="the bot says KILLED")
     eventually(
         lambda: bot.status().get("state"),
         holds=lambda seen: seen == "KILLED",
         what="the status says KILLED",
-        seconds=60,
     )
     before = intents(tools, bot)
     candles = bot.api("/api/v1/bot/status")["account"]["market_time"]
@@ -56,7 +53,7 @@ def assert_stopped_for_good(tools: Tools, bot: Bot) -> None:
 
 def test_the_stop_is_latched_in_bot_status_and_database(tools: Tools, bot: Bot) -> None:
     bot.patch(STOP)
-    eventually(lambda: state(bot), holds=lambda seen: seen == "KILLED", what="the gate is closed", seconds=10)
+    eventually(lambda: state(bot), holds=lambda seen: seen == "KILLED", what="the gate is closed")
     stop = eventually(
         lambda: bot.status().get("emergencyStop"),
         holds=lambda seen: bool(seen and seen.get("id")),
@@ -78,7 +75,7 @@ def test_reverting_the_patch_and_restarting_the_pod_do_not_resume(tools: Tools, 
     assert_stopped_for_good(tools, bot)
     old = bot.running_pods()
     bot.kubectl("delete", "pods", "--selector", bot.selector, timeout=120)
-    eventually(bot.running_pods, holds=lambda now: now and not set(now) & set(old), what="a new pod", seconds=120)
+    eventually(bot.running_pods, holds=lambda now: now and not set(now) & set(old), what="a new pod")
     assert_stopped_for_good(tools, bot)
 
 
@@ -97,25 +94,9 @@ def test_only_the_id_of_this_very_stop_resumes_and_the_bot_trades_again(tools: T
     assert Database(tools).value(f"{cleared} and cleared_by = 'spec.resume'") == "1"
 
 
-@pytest.fixture
-def without_operator(tools: Tools) -> Iterator[None]:
-    deployment = ("--namespace", "tradingbot-system", "deployment/tradingbot-operator")
-    try:
-        tools.kubectl("scale", "--replicas=0", *deployment)
-        eventually(
-            lambda: tools.get(*deployment)["status"].get("replicas", 0),
-            holds=lambda running: running == 0,
-            what="the operator's pod is gone",
-        )
-        yield
-    finally:
-        tools.kubectl("scale", "--replicas=1", *deployment)
-        tools.kubectl("rollout", "status", *deployment, "--timeout=120s", timeout=130)
-
-
 def test_a_stop_needs_no_operator(tools: Tools, bot: Bot, without_operator: None) -> None:
     bot.patch(STOP)
-    eventually(lambda: state(bot), holds=lambda seen: seen == "KILLED", what="the gate is closed", seconds=10)
+    eventually(lambda: state(bot), holds=lambda seen: seen == "KILLED", what="the gate is closed")
     before = intents(tools, bot)
     bot.patch(REVERT)
     assert state(bot) == "KILLED"
@@ -125,7 +106,7 @@ def test_a_stop_needs_no_operator(tools: Tools, bot: Bot, without_operator: None
 def test_an_object_is_deleted_with_its_children_while_the_operator_is_down(
     tools: Tools, bot: Bot, without_operator: None
 ) -> None:
-    bot.kubectl("delete", "tbot", bot.name, "--wait=true", timeout=60)
+    bot.kubectl("delete", "tbot", bot.name, "--wait=true")
     kinds = (
         "deployments,services,configmaps,serviceaccounts,roles,rolebindings,networkpolicies,poddisruptionbudgets,pods"
     )
@@ -133,5 +114,4 @@ def test_an_object_is_deleted_with_its_children_while_the_operator_is_down(
         lambda: bot.kubectl("get", kinds, "--selector", bot.selector, "-o", "name").split(),
         holds=lambda left: left == [],
         what="every child is gone",
-        seconds=120,
     )

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.support.bots import NAMESPACE, Bot, Bots, Database
-from tests.support.waiting import eventually
+from tests.support.waiting import ANSWER_SECONDS, eventually
 
 from tradingbot_cluster.demo import demo
 from tradingbot_cluster.demo.tools import CommandError
@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
     from tradingbot_cluster.demo.tools import Tools
 
-KEYS = "exchange-account"
+KEYS = f"exchange-account-{secrets.token_hex(3)}"
+"""Of this process: several run these tests on one cluster."""
 STRATEGY = {"name": "breakout", "symbols": ["BTC/USDT"], "timeframe": "1m", "parameters": {"entry_lookback": 5}}
 FEED = {"type": "Synthetic", "speed": 600}
 
@@ -50,14 +51,15 @@ def exchange(tools: Tools, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     yield url
     tools.kubectl("--namespace", NAMESPACE, "delete", "secret", KEYS)
     process.terminate()
-    process.wait(timeout=10)
+    process.wait(timeout=ANSWER_SECONDS)
     process.stdout.close()
 
 
 @pytest.fixture(scope="module")
 def people(tools: Tools) -> Iterator[None]:
     """Alice writes bots, Bob approves."""
-    roles = {"alice-edits": ("edit", "alice"), "bob-approves": ("tradingbot-approver", "bob")}
+    mine = secrets.token_hex(3)
+    roles = {f"alice-edits-{mine}": ("edit", "alice"), f"bob-approves-{mine}": ("tradingbot-approver", "bob")}
     for name, (role, user) in roles.items():
         tools.kubectl(
             "--namespace", NAMESPACE, "create", "rolebinding", name, f"--clusterrole={role}", f"--user={user}"
@@ -97,7 +99,7 @@ def test_a_bot_goes_live_and_comes_back(
     tools: Tools, bots: Bots, example: dict[str, Any], exchange: str, people: None
 ) -> None:
     bot = bots.apply(example, "live", strategy=STRATEGY, simulation={"feed": FEED})
-    bot.wait_for_condition("Ready", "True", "Trading", seconds=180)
+    bot.wait_for_condition("Ready", "True", "Trading")
     account = {"apiUrl": exchange, "credentialsSecretRef": {"name": KEYS}}
     patch(bot, "alice", mode="live", requestedBy="alice", exchange=account)
     eventually(lambda: set(closed(bot)), holds=lambda seen: seen == {"Approval"}, what="only the approval is missing")
@@ -109,7 +111,7 @@ def test_a_bot_goes_live_and_comes_back(
     with pytest.raises(CommandError, match="verb approve"):
         patch(bot, "alice", approval=approval(digest, "alice"))
     patch(bot, "bob", approval=approval(digest, "bob"))
-    eventually(lambda: mode(bot), holds=lambda seen: seen == "live trading", what="it trades live", seconds=180)
+    eventually(lambda: mode(bot), holds=lambda seen: seen == "live trading", what="it trades live")
     bot.wait_for_condition("LiveReady", "True", "Live")
     said = bot.api("/api/v1/status")
     assert said["approval"] == {"digest": digest, "expires_at": said["approval"]["expires_at"], "valid": True}
@@ -119,14 +121,13 @@ def test_a_bot_goes_live_and_comes_back(
     assert trail(tools, bot, "live") == [["started", "simulation", "live", "bob", digest]]
 
     patch(bot, "alice", mode="simulation", approval=None)
-    eventually(lambda: mode(bot), holds=lambda seen: seen == "simulation trading", what="it simulates", seconds=180)
+    eventually(lambda: mode(bot), holds=lambda seen: seen == "simulation trading", what="it simulates")
     eventually(
         lambda: [pod for pod in own_pods(bot) if KEYS in json.dumps(pod)],
         holds=lambda seen: seen == [],
         what="no pod has the keys any more",
-        seconds=120,
     )
-    assert "live" not in bot.status()
+    eventually(lambda: "live" not in bot.status(), what="nothing of it is left in the status")
     assert [row[:3] for row in trail(tools, bot, "live")][-1] == ["leaving", "live", "simulation"]
 
 
@@ -134,16 +135,14 @@ def test_an_approval_that_is_withdrawn_makes_a_real_live_bot_reduce(
     tools: Tools, bots: Bots, example: dict[str, Any], exchange: str, people: None
 ) -> None:
     bot = bots.apply(example, "lapse", strategy=STRATEGY, simulation={"feed": FEED})
-    bot.wait_for_condition("Ready", "True", "Trading", seconds=180)
+    bot.wait_for_condition("Ready", "True", "Trading")
     account = {"apiUrl": exchange, "credentialsSecretRef": {"name": KEYS}}
     patch(bot, "alice", mode="live", requestedBy="alice", exchange=account)
     eventually(lambda: set(closed(bot)), holds=lambda seen: seen == {"Approval"}, what="only the approval is missing")
     patch(bot, "bob", approval=approval(bot.status()["approval"]["requiredDigest"], "bob"))
-    eventually(lambda: mode(bot), holds=lambda seen: seen == "live trading", what="it trades live", seconds=180)
+    eventually(lambda: mode(bot), holds=lambda seen: seen == "live trading", what="it trades live")
     pods = bot.running_pods()
     patch(bot, "alice", risk={"maxPositionSize": 0.5}, requestedBy="alice")
-    eventually(
-        lambda: bot.api("/api/v1/status")["state"], holds=lambda seen: seen == "REDUCING", what="REDUCING", seconds=30
-    )
-    assert bot.status()["live"]["state"] == "Reducing"
+    eventually(lambda: bot.api("/api/v1/status")["state"], holds=lambda seen: seen == "REDUCING", what="REDUCING")
+    eventually(lambda: bot.status()["live"]["state"] == "Reducing", what="the status says so too")
     assert bot.running_pods() == pods, "the same pod, with what was approved"

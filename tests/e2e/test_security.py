@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 from tests.support.bots import NAMESPACE, Bot
 from tests.support.pod_security import violations
 
+from tradingbot_cluster.demo.tools import CommandError
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -32,15 +34,37 @@ def secret_values(tools: Tools) -> Iterator[tuple[str, str]]:
                     yield f"{namespace}/{secret['metadata']['name']}.{key}", text
 
 
+def running(tools: Tools, namespace: str) -> dict[str, list[str]]:
+    """The pods of which every container runs and that stay, with the ids of their containers."""
+    found = {}
+    for pod in tools.get("pods", "--namespace", namespace)["items"]:
+        containers = pod["status"].get("containerStatuses", [])
+        stays = "deletionTimestamp" not in pod["metadata"]
+        if stays and containers and all("running" in container["state"] for container in containers):
+            found[pod["metadata"]["name"]] = [c["containerID"] for c in containers]
+    assert found
+    return found
+
+
+def of_each_pod(tools: Tools, namespace: str, verb: str, *arguments: str) -> dict[str, str]:
+    """What kubectl prints about each pod; nothing about one that ends meanwhile, as those of other tests do."""
+    printed = {}
+    for name, containers in running(tools, namespace).items():
+        try:
+            printed[name] = tools.kubectl(verb, "--namespace", namespace, name, *arguments)
+        except CommandError:
+            if running(tools, namespace).get(name) == containers:
+                raise
+    assert printed
+    return printed
+
+
 def test_no_value_of_a_secret_appears_in_an_object_a_status_an_event_or_a_log(tools: Tools, demo_bot: Bot) -> None:
     haystacks = {}
     for namespace in NAMESPACES:
         haystacks[f"objects of {namespace}"] = json.dumps(tools.get(KINDS, "--namespace", namespace))
-        for pod in tools.get("pods", "--namespace", namespace)["items"]:
-            name = pod["metadata"]["name"]
-            haystacks[f"log of {name}"] = tools.kubectl(
-                "logs", "--namespace", namespace, name, "--all-containers", "--tail=-1"
-            )
+        logs = of_each_pod(tools, namespace, "logs", "--all-containers", "--tail=-1")
+        haystacks |= {f"log of {name}": text for name, text in logs.items()}
     values = dict(secret_values(tools))
     assert any("trading-database" in name for name in values)
     leaks = [
@@ -51,14 +75,9 @@ def test_no_value_of_a_secret_appears_in_an_object_a_status_an_event_or_a_log(to
 
 def test_no_value_of_a_secret_is_an_argument_of_a_process(tools: Tools, demo_bot: Bot) -> None:
     values = dict(secret_values(tools))
-    for pod in tools.get("pods", "--namespace", NAMESPACE)["items"]:
-        if pod["status"]["phase"] != "Running":
-            continue
-        arguments = tools.kubectl(
-            "exec", "--namespace", NAMESPACE, pod["metadata"]["name"], "--", "sh", "-c",
-            "for f in /proc/[0-9]*/cmdline; do tr '\\0' ' ' < $f; echo; done",
-        )  # fmt: skip
-        assert [name for name, value in values.items() if value in arguments] == []
+    script = "for f in /proc/[0-9]*/cmdline; do tr '\\0' ' ' < $f; echo; done"
+    for name, arguments in of_each_pod(tools, NAMESPACE, "exec", "--", "sh", "-c", script).items():
+        assert [secret for secret, value in values.items() if value in arguments] == [], name
 
 
 def test_every_pod_keeps_the_restricted_profile(tools: Tools, demo_bot: Bot) -> None:

@@ -9,7 +9,7 @@ import secrets
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from tests.support.waiting import eventually
+from tests.support.waiting import PATIENCE_SECONDS, eventually
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -67,7 +67,7 @@ class Bot:
         self.children = f"tradingbot-{name}"
         self.selector = f"tradingbots.dev/bot={name}"
 
-    def kubectl(self, *arguments: str, stdin: str | None = None, timeout: float = 60.0) -> str:
+    def kubectl(self, *arguments: str, stdin: str | None = None, timeout: float = PATIENCE_SECONDS) -> str:
         return self.tools.kubectl("--namespace", self.namespace, *arguments, stdin=stdin, timeout=timeout)
 
     def object(self) -> dict[str, Any]:
@@ -82,7 +82,7 @@ class Bot:
         return found[0] if found else {"type": kind, "status": "Unknown", "reason": "", "message": ""}
 
     def wait_for_condition(
-        self, kind: str, status: str, reason: str | None = None, *, seconds: float = 120.0
+        self, kind: str, status: str, reason: str | None = None, *, seconds: float = 2 * PATIENCE_SECONDS
     ) -> dict[str, Any]:
         return eventually(
             lambda: self.condition(kind),
@@ -137,4 +137,4 @@ class Bots:
 
     def close(self) -> None:
         for bot in self._made:
-            bot.kubectl("delete", "tbot", bot.name, "--ignore-not-found", "--wait=true", timeout=90)
+            bot.kubectl("delete", "tbot", bot.name, "--ignore-not-found", "--wait=true", timeout=2 * PATIENCE_SECONDS)

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 ROUNDS = 7
 
 
-@pytest.mark.timeout(300)
 @pytest.mark.parametrize("seed", [1, 2])
 async def test_killed_at_random_moments(database: str, bots: Callable[..., BotProcess], seed: int) -> None:
     rng = random.Random(seed)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tests.component.operator.fake_kube import CrashedError, FakeKube
 from tests.support.clock import Clock
@@ -21,9 +21,6 @@ from tradingbot_operator.runtime.store import Store
 from tradingbot_operator.runtime.workqueue import Priority, WorkQueue
 from tradingbot_operator.status.observation import BotReport
 from tradingbot_operator.status.projection import PROJECTIONS
-
-if TYPE_CHECKING:
-    from tradingbot_operator.runtime.fleet import Shown
 
 NAMESPACE = "trading"
 SPEC: dict[str, Any] = {
@@ -92,7 +89,6 @@ class World:
             self.bots,
             self.parking,
             now=lambda: self.time,
-            on_shown=self._show,
         )
         self.informer = Informer(
             self.store,
@@ -103,10 +99,6 @@ class World:
             counted=lambda _kind, _change: None,
         )
         self.audit = Audit(self.kube, self.store, self.informer, ())
-
-    def _show(self, _: Key, shown: Shown | None) -> None:
-        if shown is not None:
-            self.shown = shown
 
     async def restart(self) -> None:
         """Kill the operator and start it again."""

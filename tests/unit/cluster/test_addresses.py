@@ -77,3 +77,8 @@ def test_a_taken_port_is_passed_over() -> None:
         holder.listen()
         assert not port_is_free(port)
         assert choose_ports("key", ["a"], {})["a"] != port
+
+
+def test_a_port_that_another_instance_has_claimed_is_passed_over() -> None:
+    port = choose_ports("key", ["a"], {})["a"]
+    assert choose_ports("key", ["a"], {}, {port})["a"] != port

@@ -47,7 +47,8 @@ def up() -> Tools:
                 record.note(crds=True)
             running.result(releases.install(tools, release))
     with step("kubectl apply -f examples/") as running:
-        tools.kubectl("wait", "--for=condition=Established", *(f"crd/{name}.tradingbots.dev" for name in CRDS))
+        established = ("--for=condition=Established", "--timeout=120s")
+        tools.kubectl("wait", *established, *(f"crd/{name}.tradingbots.dev" for name in CRDS), timeout=130)
         printed = tools.kubectl("apply", "--namespace", BOT_NAMESPACE, "-f", str(EXAMPLES))
         running.result("unchanged" if all("unchanged" in line for line in printed.splitlines()) else "applied")
     _wait(tools)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 from tradingbot_cluster.errors import BusyError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
 RANGE: Final = ipaddress.IPv4Network("198.18.0.0/15")
 INSTANCE_PREFIX: Final = 19
@@ -123,8 +123,13 @@ def port_is_free(port: int) -> bool:
     return True
 
 
-def choose_ports(key: str, names: Iterable[str], kept: Mapping[str, int]) -> dict[str, int]:
-    """Return a port for each name: the one it has in `kept`, else a free one, searched from the key's own place."""
+def choose_ports(
+    key: str, names: Iterable[str], kept: Mapping[str, int], taken: Collection[int] = ()
+) -> dict[str, int]:
+    """Return a port for each name: the one it has in `kept`, else a free one, searched from the key's own place.
+
+    Those in `taken` are other instances', which may not listen on them yet.
+    """
     ports = dict(kept)
     span = LAST_PORT - FIRST_PORT + 1
     candidate = zlib.crc32(key.encode()) % span
@@ -134,7 +139,7 @@ def choose_ports(key: str, names: Iterable[str], kept: Mapping[str, int]) -> dic
         for _ in range(span):
             port = FIRST_PORT + candidate
             candidate = (candidate + 1) % span
-            if port not in ports.values() and port_is_free(port):
+            if port not in ports.values() and port not in taken and port_is_free(port):
                 ports[name] = port
                 break
         else:

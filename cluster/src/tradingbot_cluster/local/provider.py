@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import time
 from contextlib import contextmanager
@@ -12,7 +13,7 @@ from tradingbot_cluster import binaries
 from tradingbot_cluster import state as states
 from tradingbot_cluster.console import step
 from tradingbot_cluster.errors import NotRunningError, UsageError
-from tradingbot_cluster.files import exclusive
+from tradingbot_cluster.files import exclusive, read_json, write_atomically
 from tradingbot_cluster.interface import ClusterStatus, ComponentStatus, Image, UpOptions
 from tradingbot_cluster.kubeconfig import Kubectl
 from tradingbot_cluster.local import configs, kwok, pki
@@ -175,7 +176,14 @@ class LocalProvider:
         if not any(recorded(record) for record in self.layout.processes.iterdir()):
             kept = {name: port for name, port in kept.items() if port_is_free(port)}
         names = CONTROL_PLANE_PORTS if known.control_plane_only else (*CONTROL_PLANE_PORTS, *NODE_PORTS)
-        return choose_ports(self.layout.key, names, kept)
+        # Two instances that come up at the same time would find the same ports free: each writes down which it has.
+        claims = self.layout.run.parent
+        with exclusive(claims / "ports.lock", "the choice of ports"):
+            others = [read_json(path) or {} for path in claims.glob("*/ports") if path.parent != self.layout.run]
+            taken = {port for other in others for port in other.values()}
+            ports = choose_ports(self.layout.key, names, kept, taken)
+            write_atomically(self.layout.run / "ports", json.dumps(ports))
+        return ports
 
     def _tools(self, instance: Instance) -> list[str]:
         if not instance.state.control_plane_only:
