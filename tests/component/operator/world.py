@@ -209,7 +209,8 @@ class World:
                 },
             },
         )
-        others = [p for p in self.kube.of("Pod") if p["spec"] != template["spec"]]
+        mine = [p for p in self.kube.of("Pod") if p["metadata"]["labels"] == template["metadata"]["labels"]]
+        others = [p for p in mine if p["spec"] != template["spec"]]
         count = 1 if ready else 0
 
         def counts(whole: dict[str, Any]) -> None:

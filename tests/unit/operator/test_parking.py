@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.support.clock import Clock
 
-from tradingbot_operator.runtime.parking import PATIENCE_SECONDS, QUIET_SECONDS, Parking
+from tradingbot_operator.runtime.parking import FIRST_SECONDS, PATIENCE_SECONDS, QUIET_SECONDS, Parking
 
 
 class Lot:
@@ -86,6 +84,54 @@ def test_a_report_that_was_made_is_not_asked_for_again(lot: Lot) -> None:
     assert [key for key, _ in lot.released] == ["b"]
 
 
+def let_go(lot: Lot, *keys: str) -> None:
+    """Park these and wait until they are released."""
+    lot.parking.written()
+    for key in keys:
+        assert lot.park(key)
+    lot.clock.advance(QUIET_SECONDS)
+    assert [key for key, _ in lot.released] == list(keys)
+    lot.released.clear()
+
+
+def test_nobody_is_told_of_twice_while_what_was_let_go_is_being_told(lot: Lot) -> None:
+    assert not lot.parking.waits_for_others("a"), "nothing was let go"
+    let_go(lot, "a", "b", "c")
+    lot.parking.leave("a")
+    assert lot.parking.waits_for_others("a")
+    lot.parking.leave("b")
+    assert lot.released == []
+    lot.parking.leave("c")
+    assert [key for key, _ in lot.released] == ["a"], "the last of them was told of"
+    assert not lot.parking.waits_for_others("a")
+
+
+def test_its_own_first_report_is_none_that_a_second_waits_for(lot: Lot) -> None:
+    let_go(lot, "a")
+    assert not lot.parking.waits_for_others("a")
+
+
+def test_a_second_report_does_not_wait_for_a_first_one_that_cannot_be_written(lot: Lot) -> None:
+    let_go(lot, "a", "stuck")
+    lot.parking.leave("a")
+    assert lot.parking.waits_for_others("a")
+    lot.clock.advance(FIRST_SECONDS - 0.01)
+    assert lot.released == []
+    lot.clock.advance(0.02)
+    assert [key for key, _ in lot.released] == ["a"]
+    assert not lot.parking.waits_for_others("a")
+
+
+def test_a_report_that_waits_is_let_go_in_time_although_a_later_alarm_was_set(lot: Lot) -> None:
+    let_go(lot, "a", "stuck")
+    lot.parking.leave("a")
+    assert lot.parking.waits_for_others("a")
+    lot.parking.written()
+    assert lot.park("b")
+    lot.clock.advance(QUIET_SECONDS)
+    assert [key for key, _ in lot.released] == ["b"]
+
+
 def test_a_closed_one_releases_nothing(lot: Lot) -> None:
     lot.parking.written()
     assert lot.park("a")
@@ -98,7 +144,7 @@ def test_a_closed_one_releases_nothing(lot: Lot) -> None:
 STEPS = st.lists(
     st.one_of(
         st.tuples(st.just("advance"), st.sampled_from([0.1, 0.5, 0.99, 1.0, 7.0])),
-        st.tuples(st.sampled_from(["written", "park", "leave"]), st.sampled_from(["a", "b", "c"])),
+        st.tuples(st.sampled_from(["written", "park", "second", "leave"]), st.sampled_from(["a", "b", "c"])),
     ),
     max_size=60,
 )
@@ -107,33 +153,39 @@ STEPS = st.lists(
 @given(STEPS)
 def test_whatever_waits_is_released_once_and_in_time(steps: list[tuple[str, object]]) -> None:
     lot = Lot()
-    waiting: dict[str, float] = {}
+    first: dict[str, float] = {}
+    second: dict[str, float] = {}
     written = float("-inf")
-    expected: Counter[str] = Counter()
 
     def collect() -> None:
         for key, when in lot.released:
-            assert key in waiting, "released although it does not wait"
-            held = when - waiting.pop(key)
-            assert held <= PATIENCE_SECONDS + QUIET_SECONDS
-            assert when - written >= QUIET_SECONDS - 1e-9 or held >= PATIENCE_SECONDS
-            expected[key] += 1
+            assert key in first or key in second, "released although it does not wait"
+            quiet = when - written >= QUIET_SECONDS - 1e-9
+            if key in first and (quiet or when - first[key] >= PATIENCE_SECONDS):
+                assert when - first.pop(key) <= PATIENCE_SECONDS + QUIET_SECONDS
+            else:
+                assert when - second.pop(key) <= FIRST_SECONDS + 0.01
         lot.released.clear()
 
     for what, argument in steps:
         if what == "advance":
             assert isinstance(argument, float)
             lot.clock.advance(argument)
-            collect()
         elif what == "written":
             lot.parking.written()
             written = lot.clock.now
         elif what == "leave":
+            first.pop(str(argument), None)
+            second.pop(str(argument), None)
             lot.parking.leave(str(argument))
-            waiting.pop(str(argument), None)
+        elif what == "second":
+            if lot.parking.waits_for_others(str(argument)):
+                second.setdefault(str(argument), lot.clock.now)
         elif lot.park(str(argument)):
-            waiting.setdefault(str(argument), lot.clock.now)
+            first.setdefault(str(argument), lot.clock.now)
             assert lot.clock.now - written < QUIET_SECONDS, "never when it is quiet"
+        collect()
     lot.clock.advance(PATIENCE_SECONDS + QUIET_SECONDS)
     collect()
-    assert waiting == {}, "nothing is left waiting"
+    assert first == {}
+    assert second == {}, "nothing is left waiting"

@@ -43,7 +43,7 @@ from tradingbot_operator.runtime.workqueue import Priority
 from tradingbot_operator.status.observation import BotReport, Observed, Obstacle
 from tradingbot_operator.status.pods import is_of, is_ready
 from tradingbot_operator.status.tradingbot import Subject, derive
-from tradingbot_operator.status.transitions import event, is_only_under_way, transitions
+from tradingbot_operator.status.transitions import event, is_routine, is_under_way, transitions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -318,9 +318,14 @@ class TradingBotReconciler:
     def _may_wait(self, scope: Scope, after: TradingBotStatus) -> bool:
         """Return whether the report waits until the bot is up, or nothing else is to be done.
 
-        So of a thousand new bots each is written to once.
+        So of a thousand new bots each is written to once, and none is told of twice before all are told of.
         """
-        return after != scope.recorded and is_only_under_way(scope.recorded, after) and self._parking.waits(scope.key)
+        if after == scope.recorded or not is_routine(scope.recorded, after):
+            return False
+        if is_under_way(after):
+            return self._parking.waits(scope.key)
+        told = scope.recorded.observed_generation == after.observed_generation
+        return told and self._parking.waits_for_others(scope.key)
 
     async def _tell(self, scope: Scope, before: TradingBotStatus, after: TradingBotStatus) -> None:
         for transition in transitions(before, after):

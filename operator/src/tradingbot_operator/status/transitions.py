@@ -44,20 +44,22 @@ def transitions(before: TradingBotStatus, after: TradingBotStatus) -> list[Trans
     return found
 
 
-def is_only_under_way(before: TradingBotStatus, after: TradingBotStatus) -> bool:
-    """Return whether a status says nothing more than that the bot is coming up, which will soon be over.
-
-    What a person must act on, and anything about stops and live trading, is more.
-    """
+def is_routine(before: TradingBotStatus, after: TradingBotStatus) -> bool:
+    """Return whether a status has nothing that a person must act on, and nothing of stops and of live trading."""
     if before.emergency_stop or after.emergency_stop or before.live or after.live or before.gates != after.gates:
         return False
     old, new = _by_type(before), _by_type(after)
     for kind in (ConditionType.DEGRADED, ConditionType.SUSPENDED):
         if any(found.get(kind.value, ConditionStatus.FALSE) is not ConditionStatus.FALSE for found in (old, new)):
             return False
-    ready = next(condition for condition in after.conditions if condition.type == ConditionType.READY.value)
+    return True
+
+
+def is_under_way(status: TradingBotStatus) -> bool:
+    """Return whether the bot is coming up or being changed, which will soon be over."""
+    ready = next(condition for condition in status.conditions if condition.type == ConditionType.READY.value)
     starting = ready.reason in {Reason.STARTING.value, Reason.RECONCILING.value}
-    return starting or new.get(ConditionType.PROGRESSING.value) is ConditionStatus.TRUE
+    return starting or _by_type(status).get(ConditionType.PROGRESSING.value) is ConditionStatus.TRUE
 
 
 def event(transition: Transition, *, name: str, namespace: str, uid: str, now: datetime) -> dict[str, Any]:
