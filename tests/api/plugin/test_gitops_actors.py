@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import subprocess
 from typing import TYPE_CHECKING, Any
 
@@ -82,11 +83,13 @@ def conflicts(client: Client, actor: Actor, file: Manifest) -> bool:
 @pytest.fixture(scope="module")
 def facts(server: Server, namespace: str) -> dict[str, tuple[str, ...]]:
     found = {}
+    # A worker that goes to another module and comes back collects the facts again.
+    mine = secrets.token_hex(3)
     for number, (name, actor) in enumerate(ACTORS.items()):
         seen = []
         for git, spec in (("omits", OMITS), ("declares", DECLARES)):
             for writer in WRITERS.values():
-                file = minimal(namespace, f"actor-{number}-{git}-{writer}", **spec)
+                file = minimal(namespace, f"actor-{mine}-{number}-{git}-{writer}", **spec)
                 seen.append(outcome(server, actor, file, writer))
         assert seen[2] == seen[3], "who wrote the stop makes no difference where Git declares the field"
         found[name] = tuple(seen[:3])

@@ -267,3 +267,10 @@ def wait_until_in_force(world: World) -> None:
         lambda: not refused(lambda: world.operator.request("PATCH", status, change, "application/merge-patch+json")),
         "the operator may write the status",
     )
+    evil: Manifest = {"spec": {"logLevel": "DEBUG"}}
+    eventually(
+        lambda: refused(
+            lambda: world.operator.request("PATCH", once, evil, "application/merge-patch+json"), "changes no spec"
+        ),
+        "the operator may write bots, and no spec",
+    )
