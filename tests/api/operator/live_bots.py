@@ -11,7 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
 from tests.api.crd.server import Refused
-from tests.support.waiting import eventually
+from tests.support.waiting import PATIENCE_SECONDS, StillNotSoError, eventually
 
 if TYPE_CHECKING:
     from tests.api.operator.harness import Manifest, Namespace
@@ -99,8 +99,10 @@ class LiveBot:
             if gone.code != 404:
                 raise
 
-    def preflight(self, account: str = "k1", image_id: str = "sha256:aa", **found: Any) -> None:
-        """End the preflight that is due."""
+    def preflight(
+        self, account: str = "k1", image_id: str = "sha256:aa", seconds: float = PATIENCE_SECONDS, **found: Any
+    ) -> None:
+        """End the preflight that is due; wait so long for it."""
 
         def pod() -> Manifest | None:
             pods = self.namespace.list("Pod", f"app.kubernetes.io/component=preflight,tradingbots.dev/bot={self.name}")
@@ -113,8 +115,19 @@ class LiveBot:
             "startedAt": stamp(),
             "finishedAt": stamp(),
         }
-        made = eventually(pod, "a pod of the preflight")
+        try:
+            made = eventually(pod, "a pod of the preflight", seconds=seconds)
+        except StillNotSoError as error:
+            raise StillNotSoError(f"{error}; {self._surroundings()}") from error
         self.namespace.kubelet(made, ready=False, state={"terminated": terminated}, imageID=image_id)
+
+    def _surroundings(self) -> str:
+        """Tell what there is of this bot, for whoever has to find out why something is missing."""
+        status = self.namespace.status(self.name)
+        jobs = [job.get("status") for job in self.namespace.list("Job")]
+        path = f"/apis/events.k8s.io/v1/namespaces/{self.namespace.name}/events"
+        events = [(event["reason"], event.get("note")) for event in self.namespace.request("GET", path)["items"]]
+        return f"status {json.dumps(status)}; jobs {jobs}; events {events[-20:]}"
 
     def ask(self) -> str:
         """Ask for live trading, and let the account be looked at; return what is to be approved."""
