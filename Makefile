@@ -89,7 +89,7 @@ crds-check: setup ## fail when what is generated is not what the models say
 	@$(BIN)/python charts/sync_crds.py --check
 	@$(BIN)/python -m tradingbot_contract.document docs/states.md --check
 
-.PHONY: test test-unit test-component test-browser test-api test-cluster test-e2e bench
+.PHONY: test test-unit test-component test-browser test-api test-cluster test-e2e test-drill bench
 PYTEST = $(BIN)/pytest
 # These tests wait for processes and servers more than they compute: several at a time, each with servers of its own.
 PARALLEL = --dist worksteal --numprocesses
@@ -115,7 +115,10 @@ test-cluster: setup ## the local cluster itself: start, crash, stop
 	@$(PYTEST) tests/cluster
 
 test-e2e: setup ## real pods, the demo's own path: minutes
-	@$(PYTEST) $(PARALLEL) 3 tests/e2e
+	@$(PYTEST) $(PARALLEL) 3 -m "not drill" tests/e2e
+
+test-drill: setup ## the kill drill and live deletion on real pods, alone on the cluster; not part of make test: minutes
+	@$(PYTEST) -m drill tests/e2e
 
 bench: setup ## every figure, with its baseline in the same run; writes bench/results
 	@$(BIN)/python -m bench

@@ -17,6 +17,7 @@ BENCHMARKS = {
     "restart": "a bot that crashed with 1,000 open orders, from its start to orders that agree with the exchange",
     "stop": "from a patch to the closed gate, against a bare watch; stops against GitOps tools that take them back",
     "stop_orders": "fifty orders cancelled and verified at 50 ms, and tradingbot kill to its first cancel",
+    "kill_job": "a bot that cannot be reached, from the stop to the kill Job's first cancel, on real pods",
     "demo_cached": "make demo on a machine where everything is cached, to the first trade",
 }
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 from tests.support.bots import NAMESPACE, Bot, Bots
+from tests.support.live import two_people
 from tests.support.waiting import eventually
 
 from tradingbot_cluster.demo import demo, environment
@@ -112,3 +113,10 @@ def example() -> dict[str, object]:
 def demo_bot(tools: Tools) -> Bot:
     """The bot that the demo made. Tests look at it and leave it alone."""
     return Bot(tools, NAMESPACE, "btc-breakout")
+
+
+@pytest.fixture(scope="module")
+def people(tools: Tools) -> Iterator[None]:
+    """Alice writes bots, Bob approves."""
+    with two_people(tools):
+        yield

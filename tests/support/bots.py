@@ -121,8 +121,8 @@ class Bots:
         self.tools = tools
         self._made: list[Bot] = []
 
-    def apply(self, example: Mapping[str, Any], name: str, **spec: Any) -> Bot:
-        """Apply the example under a new name that begins with `name`, with other fields of the spec.
+    def apply(self, example: Mapping[str, Any], name: str, *, user: str | None = None, **spec: Any) -> Bot:
+        """Apply the example as `user` under a new name that begins with `name`, with other fields of the spec.
 
         The name is new each time: a stop outlives its object, so a name that was stopped once stays stopped.
         """
@@ -132,7 +132,7 @@ class Bots:
         manifest["spec"] = {**manifest["spec"], **spec}
         bot = Bot(self.tools, NAMESPACE, name)
         self._made.append(bot)
-        bot.kubectl("apply", "-f", "-", stdin=json.dumps(manifest))
+        bot.kubectl(*(("--as", user) if user else ()), "apply", "-f", "-", stdin=json.dumps(manifest))
         return bot
 
     def close(self) -> None:
