@@ -7,9 +7,9 @@ import contextlib
 import random
 from decimal import Decimal
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from tests.component.bot.live.world import CONFIG, PRICE, RISE, TARGET, LiveWorld, ledger, rows, until
+from tests.component.bot.live.world import CONFIG, PRICE, RISE, TARGET, LiveWorld, agrees, audit, until
 from tests.exchange_server import Kind
 
 if TYPE_CHECKING:
@@ -18,37 +18,8 @@ if TYPE_CHECKING:
     from tests.component.bot.process import BotProcess
 
 KILLS = 8
-LIVE = ("OPEN", "PARTIAL", "SENT", "UNKNOWN", "INTENT")
 RISK = {"daily_loss_limit": 1, "max_drawdown": 1, "min_risk_reward_ratio": 1}
 BUSY = {**CONFIG["strategy"]["parameters"], "entry_lookback": 3, "exit_lookback": 4, "min_stop": 0.002}
-
-
-async def agrees(bot: BotProcess) -> dict[str, Any]:
-    """Wait until the bot trades and nothing restricts it."""
-    return await bot.until(lambda status: status["ready"] and status["reasons"] == [])
-
-
-async def audit(world: LiveWorld, database: str) -> None:
-    """What must hold between the exchange and the rows, whatever happened to the processes."""
-    world.truth.check()
-    orders = {order.client_id: order for order in world.truth.orders}
-    assert len(orders) == len(world.truth.orders), "no order was sent twice"
-    intents = {row["client_id"]: row for row in await rows(database, "SELECT * FROM live.intents")}
-    assert orders.keys() <= intents.keys(), "every order has an intent"
-    known = {row["client_id"]: row for row in await rows(database, "SELECT * FROM live.orders")}
-    alive = {order.client_id for order in world.truth.open_orders}
-    live = {client_id for client_id, row in known.items() if row["state"] in LIVE}
-    assert live == alive, "what lives, lives on both sides"
-    for client_id, row in known.items():
-        executed = orders[client_id].executed if client_id in orders else Decimal(0)
-        assert row["filled"] == executed, client_id
-    assert await ledger(database) == world.truth.balances()
-    twice = await rows(
-        database,
-        "SELECT 1 FROM live.intents i JOIN live.orders o USING (bot, client_id) WHERE i.role = 'entry' "
-        "AND o.state <> 'NEVER_ARRIVED' GROUP BY i.symbol, i.market_ts HAVING count(*) > 1",
-    )
-    assert twice == [], "one decision, one order"
 
 
 async def test_killed_at_random_moments_nothing_is_doubled_and_nothing_forgotten(

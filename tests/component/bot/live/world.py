@@ -30,6 +30,7 @@ TARGET = Decimal(53_000)
 FALL = Decimal(49_000)
 """Below any stop of such a position."""
 STEP_SECONDS = 0.2
+LIVE = ("OPEN", "PARTIAL", "SENT", "UNKNOWN", "INTENT")
 
 CONFIG: dict[str, Any] = {
     "mode": "live",
@@ -128,3 +129,31 @@ async def rows(url: str, query: str) -> list[dict[str, Any]]:
         return [dict(row) for row in await connection.fetch(query)]
     finally:
         await connection.close()
+
+
+async def agrees(bot: BotProcess) -> dict[str, Any]:
+    """Wait until the bot trades and nothing restricts it."""
+    return await bot.until(lambda status: status["ready"] and status["reasons"] == [])
+
+
+async def audit(world: LiveWorld, database: str) -> None:
+    """What must hold between the exchange and the rows, whatever happened to the processes."""
+    world.truth.check()
+    orders = {order.client_id: order for order in world.truth.orders}
+    assert len(orders) == len(world.truth.orders), "no order was sent twice"
+    intents = {row["client_id"]: row for row in await rows(database, "SELECT * FROM live.intents")}
+    assert orders.keys() <= intents.keys(), "every order has an intent"
+    known = {row["client_id"]: row for row in await rows(database, "SELECT * FROM live.orders")}
+    alive = {order.client_id for order in world.truth.open_orders}
+    live = {client_id for client_id, row in known.items() if row["state"] in LIVE}
+    assert live == alive, "what lives, lives on both sides"
+    for client_id, row in known.items():
+        executed = orders[client_id].executed if client_id in orders else Decimal(0)
+        assert row["filled"] == executed, client_id
+    assert await ledger(database) == world.truth.balances()
+    twice = await rows(
+        database,
+        "SELECT 1 FROM live.intents i JOIN live.orders o USING (bot, client_id) WHERE i.role = 'entry' "
+        "AND o.state <> 'NEVER_ARRIVED' GROUP BY i.symbol, i.market_ts HAVING count(*) > 1",
+    )
+    assert twice == [], "one decision, one order"
