@@ -100,6 +100,24 @@ def test_an_old_log_goes_after_a_week(tmp_path: Path) -> None:
         assert old.exists() is kept
 
 
+def test_a_log_on_a_full_disk_loses_lines_stops_nothing_and_goes_on_when_there_is_room(tmp_path: Path) -> None:
+    path = tmp_path / "x.log"
+    path.symlink_to("/dev/full")
+    log = LogFile(path, most=20_000)
+    for number in range(3000):
+        assert log.write(f"line {number:04}\n") == 10
+        log.flush()
+        if number == 1000:
+            path.unlink()  # room again: the next file is begun on a disk that takes it
+    log.close()
+    assert path.read_text().endswith("line 2999\n")
+    full = tmp_path / "full.log"
+    full.symlink_to("/dev/full")
+    other = LogFile(full)
+    other.write("lost")
+    other.close()
+
+
 def test_a_log_that_cannot_be_written_stops_nothing(tmp_path: Path) -> None:
     log = LogFile(tmp_path / "x.log")
     log._file.close()

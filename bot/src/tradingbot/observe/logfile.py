@@ -46,11 +46,17 @@ class LogFile(io.TextIOBase):
 
     def close(self) -> None:
         """Close the file."""
-        self._file.close()
+        self._let_go()
         super().close()
 
+    def _let_go(self) -> None:
+        """Close what is open; what a full disk did not take is lost with it."""
+        with contextlib.suppress(OSError):
+            self._file.close()
+
     def _rotate(self) -> None:
-        self._file.close()
-        self.path.replace(self._old)
+        self._let_go()
+        with contextlib.suppress(OSError):
+            self.path.replace(self._old)
         self._file = self.path.open("a", encoding="utf-8")
         self._size = 0
