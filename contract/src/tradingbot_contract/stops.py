@@ -26,6 +26,15 @@ def is_earlier(stop: str, than: str) -> bool | None:
     return int(mine[2]) < int(other[2])
 
 
+def resume_key(stop: str, reason: str | None) -> str:
+    """Return what tells one resume from another: which stop it names, and why.
+
+    A resume counts only if nothing asked for a stop when it was written. One that came too early stays in the object
+    and never counts; whoever resumes writes another, with a reason of that moment.
+    """
+    return short_hash(f"{stop}\0{reason or ''}", 16)
+
+
 def short_hash(stop: str, length: int = 10) -> str:
     """Return hexadecimal digits that stand for a stop in a name, whatever characters its id has."""
     return hashlib.sha256(stop.encode()).hexdigest()[:length]

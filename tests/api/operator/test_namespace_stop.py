@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from tests.api.operator.live_bots import BotAnswers, LiveBot, stamp
 from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
@@ -12,6 +13,41 @@ if TYPE_CHECKING:
     from tests.api.operator.harness import Namespace
 
 pytestmark = pytest.mark.api
+
+
+def lifted(stop: str) -> dict[str, Any]:
+    return {"stop": None, "last_stop": {"id": stop, "resumed_at": stamp(), "reason": "checked"}}
+
+
+def test_a_resume_that_is_written_while_the_namespace_is_stopped_never_takes_effect(
+    namespace: Namespace, start_operator: StartOperator
+) -> None:
+    """No policy refuses it here. It stays in the spec, and the operator remembers that it came too early."""
+    answers = BotAnswers()
+    try:
+        operator = start_operator(TBO_BOT_POLL_SECONDS="1")
+        bot = LiveBot(namespace, answers)
+        bot.simulate()
+        namespace.annotate(emergency_stop="true")
+        stop = eventually(lambda: namespace.status("a").get("emergencyStop"), "it is stopped")["id"]
+        said = {"id": stop, "since": stamp(), "source": "namespace", "reason": "", "close_positions": False}
+        outcome = {"state": "CANCELLED", "orders_cancelled": 0, "message": ""}
+        answers.says |= {"state": "KILLED", "stop": said | {"outcome": outcome}}
+        bot.edit(resume={"stopId": stop, "reason": "checked"})
+        eventually(lambda: namespace.status("a")["emergencyStop"].get("voidResume"), "it is known to be too early")
+        operator.kill()
+        namespace.annotate(emergency_stop=None)
+        start_operator(TBO_BOT_POLL_SECONDS="1")
+        eventually(lambda: not namespace.status("a")["emergencyStop"].get("standing"), "nobody asks any more")
+        namespace.wait_for_condition("Suspended", "True", "ResumeRefused")
+        answers.says |= {"state": "ACTIVE"} | lifted(stop)
+        later = stamp(3)
+        eventually(lambda: stamp() >= later, "the bot was asked")
+        assert namespace.status("a")["emergencyStop"]["id"] == stop, "whatever a bot says"
+        bot.edit(resume={"stopId": stop, "reason": "the exchange is back"})
+        eventually(lambda: "emergencyStop" not in namespace.status("a"), "a resume of this moment ends it")
+    finally:
+        answers.close()
 
 
 def test_one_annotation_stops_all_bots_that_are_there_and_that_come(

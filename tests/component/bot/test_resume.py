@@ -12,6 +12,8 @@ from tests.component.bot.api_server import UID, ApiServer
 from tests.component.bot.process import BotProcess, audit, until_rows
 from tests.support import postgresql
 
+from tradingbot_contract.stops import resume_key
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
@@ -80,12 +82,15 @@ async def test_the_id_of_this_very_stop_resumes_once_and_no_other_does(
     await bot.until(lambda s: any("set spec.emergencyStop.active to false" in r["reason"] for r in s["reasons"]))
     assert await until_rows(database, CLEARED, 0) == 0
     await api.edit(emergencyStop=OFF)
+    await bot.until(lambda s: any("it does not count: write it again" in r["reason"] for r in s["reasons"]))
+    assert await until_rows(database, CLEARED, 0) == 0
+    await api.edit(resume=wish(first, "checked again"))
     status = await bot.until(active)
     assert (status["stop"], status["reasons"]) == (None, [])
     assert set(status["last_stop"]) == {"id", "resumed_at", "reason"}
-    assert (status["last_stop"]["id"], status["last_stop"]["reason"]) == (first, "checked")
+    assert (status["last_stop"]["id"], status["last_stop"]["reason"]) == (first, "checked again")
     (row,) = await latches(database)
-    assert (row["cleared_by"], row["cleared_reason"]) == ("spec.resume", "checked")
+    assert (row["cleared_by"], row["cleared_reason"]) == ("spec.resume", "checked again")
     assert row["cleared_object"] == f"1f0c2a9b-{api.generation}"
     assert (row["stop_id"], json.loads(row["outcome"])["state"]) == (first, "CANCELLED")
     await until_rows(database, ENTRIES, await until_rows(database, ENTRIES, 0) + 1)
@@ -101,11 +106,35 @@ async def test_the_id_of_this_very_stop_resumes_once_and_no_other_does(
     await api.edit(resume=wish(second, "again"))
     assert (await bot.until(active))["last_stop"]["id"] == second
     assert [(row["stop_id"], row["cleared_reason"]) for row in await latches(database)] == [
-        (first, "checked"),
+        (first, "checked again"),
         (second, "again"),
     ]
     assert bot.end() == 0
     await audit(database)
+
+
+async def test_a_resume_that_the_operator_saw_too_early_never_counts(
+    database: str, bots: Callable[..., BotProcess], api: ApiServer
+) -> None:
+    """It was written while the namespace was stopped; the annotation is gone now, and the resume still there."""
+    bot = bots("pod", database, **watching(api)).start()
+    await bot.until(active)
+    stop_id = await stopped(bot, api, database)
+    latched = {"id": stop_id, "source": "spec", "standing": True}
+    await api.tell(emergencyStop=latched)
+    await api.edit(resume=wish(stop_id))
+    await bot.until(lambda s: any("the annotation" in r["reason"] for r in s["reasons"]))
+    # A bot that has not seen any of it goes by what the operator wrote down.
+    bot.kill()
+    void = resume_key(stop_id, "checked")
+    await api.tell(emergencyStop=latched | {"standing": False, "voidResume": void})
+    bot.start()
+    status = await bot.until(lambda s: any("does not count" in r["reason"] for r in s["reasons"]))
+    assert status["state"] == "KILLED"
+    assert await until_rows(database, CLEARED, 0) == 0
+    await api.edit(resume=wish(stop_id, "the exchange is back"))
+    status = await bot.until(active)
+    assert status["last_stop"]["reason"] == "the exchange is back"
 
 
 async def test_a_standby_clears_nothing_and_follows_the_database(

@@ -150,6 +150,51 @@ async def test_while_the_annotation_stands_a_resume_ends_nothing() -> None:
     assert stop["standing"] is True
 
 
+@pytest.mark.parametrize("restarted", [False, True])
+async def test_a_resume_that_is_written_while_the_namespace_is_stopped_never_counts(*, restarted: bool) -> None:
+    """It stays in the spec where no policy refuses it, and must not take effect when the annotation goes."""
+    world = await two_bots()
+    annotate(world, emergency_stop="true")
+    await world.settle()
+    stop = str(stop_of(world, "a")["id"])  # type: ignore[index]
+    world.create("a", resume={"stopId": stop, "reason": "checked"})
+    if restarted:
+        # Nobody saw it come: it is there, and the namespace is not stopped any more.
+        annotate(world)
+        await world.restart()
+    await world.settle()
+    annotate(world)
+    await world.settle()
+    assert world.condition("Suspended", "a")["reason"] == "ResumeRefused"
+    assert "another reason" in world.condition("Suspended", "a")["message"]
+    await say(world, "a", **lifted(stop))
+    assert stop_of(world, "a") is not None, "even if a bot goes by it"
+    await world.restart()
+    await world.settle()
+    assert stop_of(world, "a") is not None
+    world.create("a", resume={"stopId": stop, "reason": "the exchange is back"})
+    await world.settle()
+    await say(world, "a", **lifted(stop))
+    assert stop_of(world, "a") is None
+
+
+async def test_a_resume_that_came_too_early_counts_once_it_was_taken_away_and_written_again() -> None:
+    world = await two_bots()
+    annotate(world, emergency_stop="true")
+    await world.settle()
+    stop = str(stop_of(world, "a")["id"])  # type: ignore[index]
+    resume = {"stopId": stop, "reason": "checked"}
+    world.create("a", resume=resume)
+    await world.settle()
+    annotate(world)
+    world.create("a")
+    await world.settle()
+    world.create("a", resume=resume)
+    await world.settle()
+    await say(world, "a", **lifted(stop))
+    assert stop_of(world, "a") is None
+
+
 async def test_the_annotation_comes_back_while_a_resume_is_under_way() -> None:
     world = await two_bots()
     annotate(world, emergency_stop="true")

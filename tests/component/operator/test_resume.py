@@ -145,3 +145,24 @@ async def test_the_resume_of_an_earlier_stop_is_no_mistake() -> None:
     world.create(emergencyStop={"active": True}, resume=resume)
     await world.settle()
     assert world.condition("Suspended")["reason"] == "EmergencyStopped"
+
+
+@pytest.mark.parametrize("seen", [True, False], ids=["at rest", "a moment later"])
+async def test_a_resume_that_was_written_while_the_stop_was_asked_for_never_counts(*, seen: bool) -> None:
+    """Whoever takes the stop back then (a GitOps tool, an old file) resumes nothing with it."""
+    world, stop = await stopped()
+    resume = {"stopId": stop, "reason": "checked"}
+    world.create(resume=resume, emergencyStop={"active": True})
+    if seen:
+        await world.settle()
+    world.create(resume=resume)
+    await world.settle()
+    await answer(world, **lifted(stop))
+    assert world.status()["emergencyStop"]["id"] == stop
+    assert "another reason" in world.condition("Suspended")["message"]
+    await world.restart()
+    await answer(world, **lifted(stop))
+    assert world.status()["emergencyStop"]["id"] == stop
+    world.create(resume=resume | {"reason": "looked at it again"})
+    await answer(world, **lifted(stop))
+    assert "emergencyStop" not in world.status()

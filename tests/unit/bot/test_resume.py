@@ -19,6 +19,7 @@ from tradingbot.ports.store import Clearing, FencedError, LatchRow, UnavailableE
 from tradingbot.risk.latch import EMERGENCY
 from tradingbot.runtime.control import Control
 from tradingbot.runtime.selfwatch import Address, SelfWatch
+from tradingbot_contract.stops import resume_key
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -215,7 +216,13 @@ class Machine(RuleBasedStateMachine):
         self.generation += 1
         wish = self.object.get("resume")
         standing = self.status.get("standing") is True
-        if wish and not standing and not (self.object.get("emergencyStop") or {}).get("active"):
+        key = resume_key(wish["stopId"], wish["reason"]) if wish else ""
+        if standing and wish:
+            self.status["voidResume"] = key
+        void = self.status.get("voidResume") == key
+        if not void:
+            self.status.pop("voidResume", None)
+        if wish and not standing and not void and not (self.object.get("emergencyStop") or {}).get("active"):
             self.asked.add((wish["stopId"], self.generation))
         metadata = {"name": "btc", "uid": UID, "generation": self.generation, "resourceVersion": "1"}
         status = {"emergencyStop": dict(self.status)} if self.status else {}
@@ -250,11 +257,12 @@ class Machine(RuleBasedStateMachine):
 
     @rule(right=st.booleans(), revert=st.booleans(), data=st.data())
     def resume(self, right: bool, revert: bool, data: st.DataObject) -> None:
+        """With the reason of before, which one that came too early has to change."""
         ids = [row.id for row in (self.rows.held if right else self.rows.rows)]
         if self.leader.control.stop is not None and right:
             ids.append(self.leader.control.stop.stop_id)
         name = data.draw(st.sampled_from(ids)) if ids else "1f0c2a9b-0"
-        self.object["resume"] = {"stopId": name, "reason": "checked"}
+        self.object["resume"] = {"stopId": name, "reason": data.draw(st.sampled_from(["checked", "once more"]))}
         if revert:
             self.object.pop("emergencyStop", None)
         self._show()

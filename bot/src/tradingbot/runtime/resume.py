@@ -13,7 +13,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import msgspec
-from tradingbot_contract.stops import is_earlier
+from tradingbot_contract.stops import is_earlier, resume_key
 
 from tradingbot.domain import events
 from tradingbot.observe import logs
@@ -50,6 +50,8 @@ class Resume:
         self.lifted: set[tuple[str, int, datetime]] = set()
         """Rows that are cleared in the database: an answer from before that must not bring them back."""
         self._named, self._stopped = "", False
+        self._early = ""
+        """Key of the resume that was seen while a stop was asked for: it never counts."""
         self._after: LatchRow | None = None
         """A stop that came after the resume: it latches anew, whatever becomes of the one before."""
         self._sealed: Clearing | None = None
@@ -59,13 +61,17 @@ class Resume:
 
     # -- the object ------------------------------------------------------------------------------------------------
 
-    def see(self, seen_in: str, stop_id: str, reason: str, *, active: bool) -> None:
-        """Take what an object says about resuming."""
+    def see(self, seen_in: str, stop_id: str, reason: str, *, active: bool, void: str = "") -> None:
+        """Take what an object says about resuming; `void` is the key of the resume that the operator saw too early."""
         self._named, self._stopped = stop_id, active
-        if not active:
+        key = resume_key(stop_id, reason)
+        if active:
+            self._early = key
+        else:
             self.active = None
+            self._early = key if key in (self._early, void) else ""
         wish = None
-        if stop_id and not active:
+        if stop_id and not active and not self._early:
             wish = Clearing(latch_id=stop_id, reason=reason[:REASON_LENGTH], seen_in=seen_in)
         self.wish = wish
         self.consider()
@@ -105,6 +111,11 @@ class Resume:
             return (
                 f"spec.resume names {self._named}, but the stop is still asked for: set spec.emergencyStop.active to "
                 "false, and take the annotation tradingbots.dev/emergency-stop off the namespace"
+            )
+        if self._early:
+            return (
+                f"the resume of {self._named} was written while the stop was still asked for, so it does not count: "
+                "write it again, with another reason"
             )
         return f"the resume of {self._named} is seen; it takes effect when the trading process has it in the database"
 

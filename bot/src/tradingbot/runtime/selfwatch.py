@@ -222,6 +222,7 @@ class SelfWatch:
             str(resume.get("stopId") or ""),
             str(resume.get("reason") or ""),
             active=stop.get("active") is True or standing,
+            void=str(latched.get("voidResume") or ""),
         )
         if self.control.trail is not None:
             self.control.trail.see(item)

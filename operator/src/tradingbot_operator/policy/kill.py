@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from tradingbot_contract.stops import short_hash
 from tradingbot_operator.api.v1alpha1.safety import EmergencyStopOutcome, KillStatus
 from tradingbot_operator.desired.naming import job_name
-from tradingbot_operator.policy.stop import read_outcome
+from tradingbot_operator.policy.stop import counts, read_outcome
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -103,7 +103,7 @@ def is_held_down(stop: EmergencyStopStatus | None, resume: Resume | None, now: d
     """
     if stop is None or stop.kill is None:
         return False
-    resuming = resume is not None and resume.stop_id == stop.id and not asked and not stop.standing
+    resuming = counts(resume, stop) and not asked
     over = stop.kill.finished or now - stop.kill.since > GIVE_UP
     return not (resuming and over)
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from tradingbot_contract.stops import is_earlier, stop_id
+from tradingbot_contract.stops import is_earlier, resume_key, stop_id
 from tradingbot_operator.api.v1alpha1.safety import (
     EmergencyStop,
     EmergencyStopOutcome,
@@ -77,23 +77,52 @@ def current(
     *,
     obj: Mapping[str, Any],
     resume: Resume | None,
+    early: str | None = None,
     report: Mapping[str, Any] | None,
     now: datetime,
 ) -> EmergencyStopStatus | None:
     """Return the stop that holds now. `standing` is what the namespace asks for, as of the object's generation.
 
     The operator never ends a stop by itself: a person names it in spec.resume, nobody asks for it any more, and the bot
-    says that it lifted this very one. What is asked for after that is a stop of its own, with another id.
+    says that it lifted this very one. What is asked for after that is a stop of its own, with another id. `early` is
+    the key of a resume that was seen while a stop was asked for.
     """
+    asked = requested_stop(obj) is not None
     stop = latch(recorded, seen, read_report(report), now)
+    if stop is not None:
+        void = _void(recorded, resume, early, stands=standing is not None or asked)
+        stop = stop.model_copy(update={"standing": standing is not None, "void_resume": void})
     if stop is not None and _says_lifted(stop, report):
         if standing is not None and standing.id != stop.id:
             stop = latch(None, standing, None, now)
-        elif standing is None and resume is not None and resume.stop_id == stop.id and requested_stop(obj) is None:
+        elif not asked and counts(resume, stop):
             return None
     if standing is not None and (stop is None or (standing.stop.close_positions and not stop.close_positions)):
         stop = latch(stop, standing, None, now)
     return stop.model_copy(update={"standing": standing is not None}) if stop is not None else None
+
+
+def _void(
+    recorded: EmergencyStopStatus | None, resume: Resume | None, early: str | None, *, stands: bool
+) -> str | None:
+    """Return the key of the resume in the object if it came while a stop was asked for, as far as anybody has seen.
+
+    What was written between two looks, of which the first still saw the namespace's stop, counts as too early: nobody
+    knows which came first, and writing it again costs little.
+    """
+    if resume is None:
+        return None
+    key = resume_key(resume.stop_id, resume.reason)
+    known = recorded.void_resume if recorded is not None else None
+    stood = recorded is not None and recorded.standing
+    return key if stands or stood or key in (early, known) else None
+
+
+def counts(resume: Resume | None, stop: EmergencyStopStatus) -> bool:
+    """Return whether a resume names this very stop, and was written when nothing asked for one any more."""
+    if resume is None or resume.stop_id != stop.id or stop.standing:
+        return False
+    return resume_key(resume.stop_id, resume.reason) != stop.void_resume
 
 
 def refused(stop: EmergencyStopStatus | None, resume: Resume | None, last: LastStop | None, *, asked: bool) -> str:
@@ -107,7 +136,14 @@ def refused(stop: EmergencyStopStatus | None, resume: Resume | None, last: LastS
         return f"spec.resume names {resume.stop_id}, and the stop that holds is {stop.id}: nothing is resumed."
     if stop.standing:
         return "The namespace still asks for the stop: take the annotation tradingbots.dev/emergency-stop off it first."
-    return "spec.emergencyStop.active is still true: set it to false to resume." if asked else ""
+    if asked:
+        return "spec.emergencyStop.active is still true: set it to false to resume."
+    if not counts(resume, stop):
+        return (
+            "spec.resume was written while the stop was still asked for, so it does not count: write it again, with "
+            "another reason."
+        )
+    return ""
 
 
 def _says_lifted(stop: EmergencyStopStatus, report: Mapping[str, Any] | None) -> bool:

@@ -6,9 +6,11 @@ what was seen on the way.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from tradingbot_contract.stops import resume_key
 from tradingbot_operator.api.v1alpha1.tradingbot import requested_stop
 from tradingbot_operator.desired.kinds import NAMESPACE, TRADING_BOT
 from tradingbot_operator.policy.deletion import deletion_stop, policy_of
@@ -17,7 +19,7 @@ from tradingbot_operator.policy.stop import SeenStop, current
 from tradingbot_operator.runtime.keys import Key, ObjectId
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
     from datetime import datetime
 
     from tradingbot_operator.api.v1alpha1.safety import EmergencyStopStatus, Resume
@@ -31,6 +33,8 @@ class Latching:
         self._store = store
         self._now = now
         self._seen: dict[Key, SeenStop] = {}
+        self._early: dict[Key, str] = {}
+        """Resumes that were seen in a version of the object that asks for a stop."""
 
     def note(self, obj: Mapping[str, Any]) -> bool:
         """Look at a version of a TradingBot; return whether it asks for more than what is latched."""
@@ -38,6 +42,9 @@ class Latching:
         meta = obj["metadata"]
         key = Key(meta["namespace"], meta["name"])
         latched = (obj.get("status") or {}).get("emergencyStop")
+        resume = (obj.get("spec") or {}).get("resume")
+        if stop is not None and isinstance(resume, Mapping):
+            self._early[key] = resume_key(str(resume.get("stopId") or ""), str(resume.get("reason") or ""))
         if stop is None or (latched and (latched.get("closePositions") or not stop.close_positions)):
             return False
         known = self._seen.get(key)
@@ -74,6 +81,7 @@ class Latching:
     def forget(self, key: Key) -> None:
         """Forget what was seen: it is in the status, or over, or the object is gone."""
         self._seen.pop(key, None)
+        self._early.pop(key, None)
 
     def current(
         self,
@@ -91,6 +99,7 @@ class Latching:
             _of_namespace(obj, asked) if asked is not None else None,
             obj=obj,
             resume=resume,
+            early=self._early.get(key),
             report=report,
             now=self._now(),
         )

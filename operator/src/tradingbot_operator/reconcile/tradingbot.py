@@ -226,7 +226,7 @@ class TradingBotReconciler:
         if stop is None:
             return False
         stop = self._stopping.advance(scope.key, stop, self._observe(scope))
-        parts = ("id", "close_positions", "standing", "kill")
+        parts = ("id", "close_positions", "standing", "void_resume", "kill")
         return known is None or any(getattr(stop, part) != getattr(known, part) for part in parts)
 
     def _deployment(self, scope: Scope) -> dict[str, Any] | None:

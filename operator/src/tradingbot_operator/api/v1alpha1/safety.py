@@ -201,6 +201,9 @@ class EmergencyStopStatus(StatusModel):
     standing: bool = False
     """Whether something beside this object still asks for the stop (the namespace's annotation). The bot cannot be
     resumed before that is gone."""
+    void_resume: Annotated[str, Text(64)] | None = None
+    """Fingerprint of a spec.resume that was written while something still asked for the stop: it never counts. Another
+    one does, with another reason."""
 
 
 class LastStop(StatusModel):
