@@ -65,6 +65,16 @@ class Server:
                 process.kill()
                 process.wait(10)
 
+    def kill(self, *, forget: bool) -> None:
+        """End at once as a lost node does; with `forget`, its disk is lost as well."""
+        process, self._process = self._process, None
+        if process is not None:
+            process.kill()
+            process.wait(10)
+        if forget:
+            shutil.rmtree(self.folder)
+            self.folder.mkdir()
+
     def remove(self) -> None:
         """Stop and delete everything."""
         self.stop()
