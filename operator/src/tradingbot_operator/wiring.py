@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
-from collections import Counter
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +25,7 @@ from tradingbot_operator.reconcile.tradingbot import TradingBotReconciler
 from tradingbot_operator.reconcile.watch import Watch
 from tradingbot_operator.runtime.bots import BotPoller
 from tradingbot_operator.runtime.controller import Controller
+from tradingbot_operator.runtime.fleet import Fleet
 from tradingbot_operator.runtime.health import Health, health_app, heartbeat, metrics_app, serve
 from tradingbot_operator.runtime.informer import Informer
 from tradingbot_operator.runtime.keys import Key
@@ -92,7 +92,7 @@ class Operator:
         self._relist = asyncio.Event()
         self._watching = False
         self._watches: list[Watch] = []
-        self._ready: dict[Key, str] = {}
+        self.fleet = Fleet(self.metrics)
         self.kube: KubeClient | None = None
         self.controller: Controller | None = None
         self.informer: Informer | None = None
@@ -130,7 +130,7 @@ class Operator:
             poller,
             self.parking,
             now=_now,
-            on_ready=self._count,
+            on_shown=self.fleet.show,
         )
         self.informer = Informer(
             self.store,
@@ -224,15 +224,6 @@ class Operator:
             return f"{running} of {expected} of kopf's run"
         # One of ours that ends takes the process with it.
         return next((problem for watch in self._watches if (problem := watch.problem()) is not None), None)
-
-    def _count(self, key: Key, ready: str | None) -> None:
-        if ready is None:
-            self._ready.pop(key, None)
-        else:
-            self._ready[key] = ready
-        counts = Counter(self._ready.values())
-        for status in ("True", "False", "Unknown"):
-            self.metrics.bots.labels(status).set(counts[status])
 
     async def _audit(self, audit: Audit) -> None:
         """List again what may have missed deletions; never between, so an idle operator asks for nothing."""

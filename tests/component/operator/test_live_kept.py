@@ -271,3 +271,17 @@ async def test_while_the_pod_refuses_keys_that_look_right_the_account_is_asked_o
     assert world.job()["metadata"]["name"] == name
     await world.wait(1)
     assert world.job()["metadata"]["name"] != name
+
+
+# --- what is counted ----------------------------------------------------------------------------------------------
+
+
+async def test_the_end_of_the_approval_that_counts_is_shown_and_a_bot_that_reduces_has_none() -> None:
+    world = await live()
+    assert world.shown.live == "Trading"
+    assert f"{world.shown.expires_at:%Y-%m-%dT%H:%M}" == "2026-11-22T09:00"
+    world.later(3600)
+    await world.approve()
+    assert f"{world.shown.expires_at:%Y-%m-%dT%H:%M}" == "2026-11-22T10:00", "of the renewal, which starts no pod"
+    await world.apply(approval=None)
+    assert (world.shown.live, world.shown.expires_at) == ("Reducing", None)

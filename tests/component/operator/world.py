@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tests.component.operator.fake_kube import CrashedError, FakeKube
 from tests.support.clock import Clock
@@ -21,6 +21,9 @@ from tradingbot_operator.runtime.store import Store
 from tradingbot_operator.runtime.workqueue import Priority, WorkQueue
 from tradingbot_operator.status.observation import BotReport
 from tradingbot_operator.status.projection import PROJECTIONS
+
+if TYPE_CHECKING:
+    from tradingbot_operator.runtime.fleet import Shown
 
 NAMESPACE = "trading"
 SPEC: dict[str, Any] = {
@@ -89,6 +92,7 @@ class World:
             self.bots,
             self.parking,
             now=lambda: self.time,
+            on_shown=self._show,
         )
         self.informer = Informer(
             self.store,
@@ -99,6 +103,10 @@ class World:
             counted=lambda _kind, _change: None,
         )
         self.audit = Audit(self.kube, self.store, self.informer, ())
+
+    def _show(self, _: Key, shown: Shown | None) -> None:
+        if shown is not None:
+            self.shown = shown
 
     async def restart(self) -> None:
         """Kill the operator and start it again."""

@@ -7,9 +7,13 @@ from typing import TYPE_CHECKING, Any
 from tradingbot_operator.api.conditions import ConditionStatus, ConditionType
 from tradingbot_operator.api.model import InvalidSpec, parse
 from tradingbot_operator.api.v1alpha1 import TradingBotStatus
+from tradingbot_operator.api.v1alpha1.live import LiveState
+from tradingbot_operator.runtime.fleet import Shown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from tradingbot_operator.api.v1alpha1.tradingbot import TradingBotSpec
 
 
 def recorded_status(obj: Mapping[str, Any]) -> TradingBotStatus:
@@ -23,6 +27,17 @@ def recorded_status(obj: Mapping[str, Any]) -> TradingBotStatus:
             return parse(TradingBotStatus, {"emergencyStop": stop} if stop else {})
         except InvalidSpec:
             return TradingBotStatus()
+
+
+def shown_of(status: TradingBotStatus, spec: TradingBotSpec | None) -> Shown:
+    """Return what is counted of a bot. The end of an approval is that of the spec: a renewal starts no new pod."""
+    live, approval = status.live, spec.approval if spec is not None else None
+    trades = live is not None and live.state is LiveState.TRADING
+    return Shown(
+        ready=ready_of(status),
+        live=live.state.value if live is not None else None,
+        expires_at=approval.expires_at if trades and approval is not None else None,
+    )
 
 
 def ready_of(status: TradingBotStatus) -> str:

@@ -34,7 +34,7 @@ from tradingbot_operator.reconcile.children import Children, ensure_all, retryab
 from tradingbot_operator.reconcile.deletion import Finalizers
 from tradingbot_operator.reconcile.latching import Latching
 from tradingbot_operator.reconcile.live import LiveTrading, is_awaited, part_of
-from tradingbot_operator.reconcile.recorded import ready_of, recorded_status
+from tradingbot_operator.reconcile.recorded import recorded_status, shown_of
 from tradingbot_operator.reconcile.scope import Scope
 from tradingbot_operator.reconcile.stopping import Stopping
 from tradingbot_operator.runtime.controller import Result, RetryError
@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from tradingbot_operator.api.v1alpha1.safety import EmergencyStopStatus
     from tradingbot_operator.desired.config import BuildConfig
     from tradingbot_operator.kube.api import KubeApi
+    from tradingbot_operator.runtime.fleet import Shown
     from tradingbot_operator.runtime.parking import Parking
     from tradingbot_operator.runtime.store import Store
 
@@ -87,7 +88,7 @@ class TradingBotReconciler:
         parking: Parking[Key],
         *,
         now: Callable[[], datetime],
-        on_ready: Callable[[Key, str | None], None] = lambda _key, _ready: None,
+        on_shown: Callable[[Key, Shown | None], None] = lambda _key, _shown: None,
     ) -> None:
         self._kube = kube
         self._store = store
@@ -95,7 +96,7 @@ class TradingBotReconciler:
         self._bots = bots
         self._parking = parking
         self._now = now
-        self._on_ready = on_ready
+        self._on_shown = on_shown
         self._live = LiveTrading(kube, store, config)
         self._latching = Latching(store, now=now)
         self._stopping = Stopping(kube, store, now=now)
@@ -309,7 +310,7 @@ class TradingBotReconciler:
         self._parking.leave(scope.key)
         if after.emergency_stop is not None:
             self._latching.forget(scope.key)
-        self._on_ready(scope.key, ready_of(after))
+        self._on_shown(scope.key, shown_of(after, scope.bot.spec if scope.bot else None))
 
     def _derive(self, scope: Scope) -> TradingBotStatus:
         observed = self._observe(scope)
@@ -379,4 +380,4 @@ class TradingBotReconciler:
         self._stopping.forget(key)
         self._parking.leave(key)
         self._bots.forget(key)
-        self._on_ready(key, None)
+        self._on_shown(key, None)

@@ -111,6 +111,15 @@ class Metrics:
         )
         self._polls = Counter("tradingbot_operator_bot_polls", "Polls of bots.", ["result"], registry=reg)
         self.bots = Gauge("tradingbot_operator_bots", "TradingBots by Ready condition.", ["ready"], registry=reg)
+        self.live_bots = Gauge(
+            "tradingbot_operator_live_bots", "Bots that trade live, by what they may do.", ["state"], registry=reg
+        )
+        self.approval_ends = Gauge(
+            "tradingbot_operator_approval_end_timestamp_seconds",
+            "When the approval ends by which a bot trades live.",
+            ["bot"],
+            registry=reg,
+        )
 
     def reconciled(self, controller: str, result: str, seconds: float) -> None:
         """Count a pass."""
