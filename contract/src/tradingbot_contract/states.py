@@ -111,7 +111,7 @@ class Exits(StrEnum):
     NONE = "none by the strategy"
     FLATTEN = "flattened, in bounded time"
     UNTOUCHED = "-"
-    FROM_MEMORY = "from memory"
+    FROM_MEMORY = "decided from memory, sent once they can be recorded"
     BY_POLICY = "by `deletionPolicy`"
 
 

@@ -18,7 +18,8 @@ from kubernetes.aio import config as kconfig
 from yarl import URL
 
 from tradingbot_operator.kube.api import FIELD_MANAGER, Manifest, Page, WatchEvent
-from tradingbot_operator.kube.errors import UnavailableError, from_response
+from tradingbot_operator.kube.errors import InvalidError, UnavailableError, from_response
+from tradingbot_operator.kube.undeclared import MOST, without_undeclared
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -157,11 +158,19 @@ class KubeClient:
         return await self.apply(kind, only_new, force=False)
 
     async def apply_status(self, kind: Kind, manifest: Manifest) -> Manifest:
-        """Server-side apply of the status; nobody else writes it, so it is forced."""
+        """Server-side apply of the status; nobody else writes it, so it is forced. Without what an older CRD lacks."""
         meta = manifest["metadata"]
         path = kind.path(meta["namespace"], meta["name"], "status")
         query = {"fieldManager": FIELD_MANAGER, "force": "true"}
-        return await self._request("PATCH", kind, path, query, manifest, APPLY, subresource="/status")
+        for _ in range(MOST):
+            try:
+                return await self._request("PATCH", kind, path, query, manifest, APPLY, subresource="/status")
+            except (InvalidError, UnavailableError) as error:
+                smaller = without_undeclared(manifest, str(error))
+                if smaller is None:
+                    raise
+                manifest = smaller
+        raise InvalidError(f"the CustomResourceDefinition of {kind.kind} is too old: install the operator's own")
 
     async def patch(self, kind: Kind, namespace: str, name: str, patch: Manifest) -> Manifest:
         """Strategic merge patch."""

@@ -18,7 +18,7 @@ from tradingbot.domain import effects as fx
 from tradingbot.domain import events
 from tradingbot.domain.orders import Role
 from tradingbot.domain.states import State
-from tradingbot.risk.latch import EMERGENCY
+from tradingbot.risk.latch import EMERGENCY, Board
 from tradingbot.risk.limits import Limits, OnBreach
 from tradingbot_contract import states as table
 from tradingbot_contract.states import Event
@@ -341,6 +341,100 @@ async def test_latch(row: table.Row, make: type[Stage], variant: str) -> None:
             await stage.step(events.Resumed(stage.now(), source))
         assert stage.board.state is State.ACTIVE
         assert durable == [] or row.latched
+
+
+# -- how each state is left ------------------------------------------------------------------------------------------
+
+
+async def released(seen: Seen) -> None:
+    """Its own source lets go, which is what the runtime does when the cause is gone."""
+    await seen.stage.step(events.Hold(seen.stage.now(), seen.source, State.ACTIVE, ""))
+
+
+async def resumed(seen: Seen) -> None:
+    """A person has named it: the runtime holds the id against the latch, durably, before it says so."""
+    (source,) = {held.source for held in seen.stage.board.restrictions() if held.latched}
+    await seen.stage.step(events.Resumed(seen.stage.now(), source))
+
+
+async def restarted(seen: Seen) -> None:
+    """The next process has what is durable and nothing else, and agrees with the exchange before it does anything."""
+    stage, board = seen.stage, Board()
+    for held in stage.board.restrictions():
+        if held.latched:
+            board.hold(held.source, held.state, held.reason, latched=True, latch_id=held.latch_id)
+    board.stop, saved = stage.board.stop, stage.saved()
+    stage.board = board
+    stage.sent.clear()
+    stage.boot(saved)
+    assert stage.sent == []
+    await stage.sync()
+    await stage.take(stage.engine.resume())
+
+
+async def never(seen: Seen) -> None:
+    """Nothing that a bot does leaves it: with the object goes the bot (tests/component/operator/test_deletion.py)."""
+    for way in (released, restarted):
+        await way(seen)
+        assert seen.stage.board.state is State.KILLED
+        await no_entries(seen)
+
+
+async def nothing_to_leave(seen: Seen) -> None:
+    assert seen.stage.board.state is State.ACTIVE
+
+
+Way = Callable[[Seen], Awaitable[None]]
+
+LEFT_BY: dict[str, tuple[Way, tuple[Way, ...]]] = {
+    "-": (nothing_to_leave, ()),
+    "`trading: Active`, start by the bot's API": (released, ()),
+    "the cause is gone, or a person": (released, ()),
+    "a person, by the halt's id and with a reason; the peak is not re-based": (resumed, (released,)),
+    "`resume` with this stop's id": (resumed, (released, restarted)),
+    "a restart reconciles": (restarted, ()),
+    "start": (restarted, ()),
+    "it is back, and everything is reconciled": (released, ()),
+    "the finalizer is released when it is verified, or forced by annotation": (never, ()),
+}
+"""How each is left, and ways that look like it and leave it as it is."""
+
+SOMEBODY_ELSE = ("spec", "approval", "watch", "database", "feed", "max_drawdown", "daily_loss", EMERGENCY, "namespace")
+
+
+@pytest.mark.parametrize(("row", "make", "variant"), ROWS)
+async def test_how_it_is_left(row: table.Row, make: type[Stage], variant: str) -> None:
+    """By what the table says and by nothing else; then it trades again, and in no other way before."""
+    right, wrong = LEFT_BY[row.left_by]
+    async with after(row.event, make, variant) as seen:
+        stage, before = seen.stage, seen.stage.board.state
+        held = {restriction.source for restriction in stage.board.restrictions()}
+        for other in SOMEBODY_ELSE:
+            if other not in held:
+                await stage.step(events.Hold(stage.now(), other, State.ACTIVE, "somebody else lets go"))
+                await stage.step(events.Resumed(stage.now(), other))
+                assert stage.board.state is before, other
+        for way in wrong:
+            await way(seen)
+            assert stage.board.state is before
+            await no_entries(seen)
+        await right(seen)
+        if right is never:
+            return
+        assert stage.board.state is State.ACTIVE
+        if row.event is Event.LIMIT:
+            # It looks at the limit before it trades, and the peak is where it was.
+            await stage.trade(HELD, PRICES[HELD] * FALLEN)
+            assert stage.board.state.name == State.HALTED.name
+            return
+        stage.sent.clear()
+        decisions = await stage.enter()
+        assert [(decision.approved, decision.code) for decision in decisions] == [(True, "")]
+        assert Role.ENTRY in stage.sent
+
+
+def test_every_way_out_of_the_table_is_tried() -> None:
+    assert {row.left_by for row in table.TABLE} == set(LEFT_BY)
 
 
 def test_every_value_of_every_cell_has_its_check() -> None:
