@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.support.waiting import eventually
 
+from tradingbot_operator.desired.kinds import TRADING_BOT
 from tradingbot_operator.kube.client import KubeClient
+from tradingbot_operator.kube.errors import ConflictError
 from tradingbot_operator.policy.deletion import FINALIZER
 from tradingbot_operator.reconcile.deletion import Finalizers
 from tradingbot_operator.runtime.store import Store
@@ -58,3 +60,32 @@ def test_a_simulation_is_deleted_while_the_operator_is_down(
     operator.kill()
     namespace.delete("TradingBot", "a")
     eventually(lambda: namespace.get("TradingBot", "a") is None, "it is gone")
+
+
+async def test_the_status_of_a_deleted_bot_is_not_written_on_the_next_one_of_its_name(namespace: Namespace) -> None:
+    """The server does not compare uids when a status is written: only a version tells one object from the other."""
+    account: Path = namespace.account()
+    kube = await KubeClient.connect(
+        kubeconfig=str(account), connections=2, timeout_seconds=10, on_request=lambda *_: None
+    )
+    try:
+        first = namespace.bot()
+        namespace.delete("TradingBot", "a")
+        second = namespace.bot()
+        meta = {key: first["metadata"][key] for key in ("name", "namespace", "uid", "resourceVersion")}
+        manifest = {
+            "apiVersion": first["apiVersion"],
+            "kind": "TradingBot",
+            "metadata": meta,
+            "status": {"mode": "live"},
+        }
+        with pytest.raises(ConflictError):
+            await kube.apply_status(TRADING_BOT, manifest)
+        assert namespace.status("a") == {}
+        # Why the version has to be there: without it the server takes it.
+        del meta["resourceVersion"]
+        written = await kube.apply_status(TRADING_BOT, manifest)
+        assert written["metadata"]["uid"] == second["metadata"]["uid"] != first["metadata"]["uid"]
+    finally:
+        await kube.close()
+        account.unlink()  # noqa: ASYNC240 - a small file, in a test

@@ -75,7 +75,10 @@ class FakeKube:
         name = self._name(kind, manifest)
         self._before("status", kind.kind, name[2], manifest)
         live = self._find(name)
-        self._check_uid(manifest, live)
+        # As the real server: it does not compare uids here, only versions.
+        version = manifest["metadata"].get("resourceVersion")
+        if version not in (None, live["metadata"]["resourceVersion"]):
+            raise ConflictError("the object has been modified", code=409)
         self._replace(name, live | {"status": copy.deepcopy(manifest["status"])})
         return self._after("status", name)
 

@@ -273,6 +273,28 @@ async def test_while_the_pod_refuses_keys_that_look_right_the_account_is_asked_o
     assert world.job()["metadata"]["name"] != name
 
 
+# --- another object of the same name ------------------------------------------------------------------------------
+
+
+async def test_what_was_approved_for_a_deleted_bot_is_not_written_on_the_next_one_of_its_name() -> None:
+    """The operator hears of the children first, and still believes in the old object when it looks at them."""
+    world = await live()
+    old = world.bot()["metadata"]["uid"]
+    world.kube.remove("TradingBot", NAMESPACE, "a")
+    world.create(**world.spec)
+    assert world.bot()["metadata"]["uid"] != old
+    late = list(world.kube.events)
+    world.kube.events.clear()
+    world.kube.remove("Deployment", NAMESPACE, "tradingbot-a")
+    await world.report(mode="live", account="k1", state="REDUCING", positions=1)
+    assert "status" not in world.bot(), "no status of the old one"
+    world.kube.events[:0] = late
+    await world.settle()
+    assert "live" not in world.status()
+    (deployment,) = world.kube.of("Deployment")
+    assert deployment["metadata"]["ownerReferences"][0]["uid"] == old, "which the garbage collector takes away"
+
+
 # --- what is counted ----------------------------------------------------------------------------------------------
 
 

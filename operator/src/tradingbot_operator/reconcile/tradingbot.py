@@ -12,7 +12,6 @@ import structlog
 
 from tradingbot_operator.api.conditions import Reason
 from tradingbot_operator.api.model import InvalidSpec, parse
-from tradingbot_operator.api.names import API_VERSION
 from tradingbot_operator.api.v1alpha1 import TradingBot, TradingBotStatus
 from tradingbot_operator.api.v1alpha1.safety import Mode
 from tradingbot_operator.api.v1alpha1.tradingbot import requested_stop
@@ -24,7 +23,6 @@ from tradingbot_operator.kube.errors import (
     ConflictError,
     InvalidError,
     KubeError,
-    NotFoundError,
     TerminatingError,
 )
 from tradingbot_operator.policy.deletion import has_finalizer, is_overdue, may_go, what_is_left
@@ -35,6 +33,7 @@ from tradingbot_operator.reconcile.deletion import Finalizers
 from tradingbot_operator.reconcile.latching import Latching
 from tradingbot_operator.reconcile.live import LiveTrading, is_awaited, part_of
 from tradingbot_operator.reconcile.recorded import recorded_status, shown_of
+from tradingbot_operator.reconcile.reporting import write_status
 from tradingbot_operator.reconcile.scope import Scope
 from tradingbot_operator.reconcile.stopping import Stopping
 from tradingbot_operator.runtime.controller import Result, RetryError
@@ -291,19 +290,10 @@ class TradingBotReconciler:
             return
         status = after.to_manifest()
         if status != scope.obj.get("status"):
-            manifest = {
-                "apiVersion": API_VERSION,
-                "kind": TRADING_BOT.kind,
-                "metadata": {"name": scope.key.name, "namespace": scope.key.namespace, "uid": scope.uid},
-                "status": status,
-            }
-            try:
-                written = await self._kube.apply_status(TRADING_BOT, manifest)
-            except (NotFoundError, ConflictError, InvalidError) as error:
-                if scope.uid in str(error) or isinstance(error, NotFoundError):
-                    log.info("the object was deleted before its status was written")
-                    return
-                raise
+            written = await write_status(self._kube, scope.obj, status)
+            if written is None:
+                log.info("the object was deleted before its status was written")
+                return
             self._store.put(TRADING_BOT.kind, written)
             scope.obj, scope.recorded = written, recorded_status(written)
             await self._tell(scope, before, after)
