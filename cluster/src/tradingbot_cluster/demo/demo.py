@@ -66,12 +66,15 @@ def down() -> None:
     tools = environment.tools_or_none()
     if tools is not None:
         _remove(tools, record)
+        if not environment.cluster_is_ours():
+            environment.cluster_down()  # It goes on; its kubeconfig in the checkout is forgotten.
     record.forget()
 
 
 def _cluster(record: Record) -> tuple[Tools, Mapping[str, str]]:
     if not environment.cluster_runs():
-        record.note(cluster=True)
+        if environment.cluster_is_ours():
+            record.note(cluster=True)
         environment.cluster_up()
     images = environment.build_images()
     return environment.tools(), images

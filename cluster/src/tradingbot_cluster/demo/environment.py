@@ -25,6 +25,11 @@ def cluster_runs() -> bool:
     return provider.make(Layout.of()).status().healthy
 
 
+def cluster_is_ours() -> bool:
+    """Whether the cluster is made here, so that taking it down takes everything in it away."""
+    return provider.make(Layout.of()).name != "existing"
+
+
 def cluster_up() -> None:
     """Bring the cluster up, or what is missing of it."""
     provider.make(Layout.of()).up(UpOptions())
