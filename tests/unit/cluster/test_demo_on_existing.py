@@ -1,4 +1,4 @@
-"""What the demo takes away again: a cluster that it made as a whole, and in a cluster of the user's what it put there."""
+"""What the demo takes away: a cluster that it made as a whole; out of a cluster of the user's, what it put there."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_a_cluster_of_the_users_is_left_without_what_the_demo_put_there(
     calls: list[str],
     monkeypatch: pytest.MonkeyPatch,
     ours: bool,
-    taken: list[str],  # noqa: FBT001
+    taken: list[str],
 ) -> None:
     monkeypatch.setattr(environment, "cluster_is_ours", lambda: ours)
     demo._cluster(Record.load(environment.record_path()))
