@@ -202,10 +202,21 @@ def wait_for_mode(bot: Bot, wanted: str, seconds: float = PATIENCE_SECONDS) -> N
 
 
 def bobs_yes(bot: Bot) -> None:
-    """Let Bob approve what is to be approved, and wait until the bot trades live."""
+    """Let Bob approve what is to be approved, and wait until the pod that was made for this approval trades.
+
+    A bot that was live before says "live trading" all the time: at first the pod of the approval before, which only
+    reduces and is about to be replaced.
+    """
     digest = wait_for_approval_only(bot)
     patch(bot, "bob", approval=approval(digest, "bob"))
     wait_for_mode(bot, "live trading")
+    eventually(
+        lambda: bot.api("/api/v1/status"),
+        holds=lambda said: (said["role"], said["state"], said["approval"]["digest"]) == ("trading", "ACTIVE", digest),
+        what=f"{bot.name}: it trades with this approval",
+        seconds=PATIENCE_SECONDS,
+        every=LOOK_SECONDS,
+    )
     bot.wait_for_condition("LiveReady", "True", "Live")
 
 
