@@ -115,8 +115,23 @@ def test_resume_of_a_live_bot_says_that_an_approval_is_needed() -> None:
 
     api = FakeApi.of(stopped(mode="live", requestedBy="alice"), on_look=lifts_live)
     result = Person(api)("resume", "btc", *REASON)
-    assert "only with a fresh approval" in result.err
+    assert "only with a fresh approval; until then it simulates" in result.err
     assert "kubectl tradingbot approve btc -n trading" in result.out
+
+
+def test_a_bot_that_traded_live_when_it_was_stopped_only_closes_positions_after_the_resume() -> None:
+    api = FakeApi.of(stopped(mode="live", requestedBy="alice"), on_look=lifts)
+    api.objects["trading", "btc"]["status"]["mode"] = "live"
+    assert "until then it only closes positions" in Person(api)("resume", "btc", *REASON).err
+
+
+def test_what_is_approved_does_not_change_with_what_is_said_of_the_approval() -> None:
+    one, another = bot(mode="live"), bot(mode="live")
+    one["status"]["approval"] = {"requiredDigest": DIGEST, "state": "Missing", "message": "nobody has"}
+    another["status"]["approval"] = {"requiredDigest": DIGEST, "state": "Valid", "message": "bob has"}
+    assert subject(one) == subject(another)
+    another["status"]["approval"]["lastStop"] = "1f0c2a9b-2"
+    assert subject(one) != subject(another)
 
 
 def test_resume_without_the_verb() -> None:

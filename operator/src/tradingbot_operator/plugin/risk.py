@@ -21,6 +21,8 @@ ANNOTATION: Final = "tradingbots.dev/last-approval"
 # Everything but what is known not to be approved: a field that a later version adds is shown too.
 _NOT_RISKED: Final = frozenset(to_camel(name) for name in NOT_RISKED)
 FIRST: Final = ("image", "exchange", "strategy", "risk")
+_ABOUT_THE_APPROVAL: Final = frozenset({"requiredDigest", "state", "message"})
+"""What the status says of the approval itself; the rest of it is a part of what is approved."""
 MAX_NOTE: Final = 32_768
 
 
@@ -38,7 +40,7 @@ def subject(obj: Mapping[str, Any]) -> dict[str, str]:
     if status.get("image"):
         found["running image"] = plain(status["image"])
     for path, value in _flat("", status.get("approval") or {}):
-        if path != "requiredDigest":
+        if path not in _ABOUT_THE_APPROVAL:
             found[f"found by the operator: {path}"] = value
     return found
 

@@ -74,7 +74,8 @@ def _what(context: Context, picture: Picture) -> str:
 
 def _afterwards(picture: Picture) -> str:
     if picture.asked_mode == "live":
-        return "it may trade live only with a fresh approval; until then it simulates"
+        until = "only closes positions" if picture.mode == "live" else "simulates"
+        return f"it may trade live only with a fresh approval; until then it {until}"
     held = "" if picture.trading == "Active" else f", held back by trading: {picture.trading}"
     return f"it trades again in simulation{held}"
 
