@@ -368,6 +368,7 @@ class TradingBotReconciler:
     def _forget(self, key: Key) -> None:
         self._latching.forget(key)
         self._stopping.forget(key)
+        self._owed.discard(key)
         self._parking.leave(key)
         self._bots.forget(key)
         self._on_shown(key, None)
