@@ -8,15 +8,17 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tradingbot_operator.runtime.fleet import LIVE, READY, Fleet, Shown
+from tradingbot_operator.api.conditions import ConditionStatus
+from tradingbot_operator.api.v1alpha1.live import LiveState
+from tradingbot_operator.runtime.fleet import Fleet, Shown
 from tradingbot_operator.runtime.keys import Key
 from tradingbot_operator.runtime.metrics import Metrics
 
 NOON = datetime(2026, 11, 25, 12, tzinfo=UTC)
 bots = st.none() | st.builds(
     Shown,
-    ready=st.sampled_from(READY),
-    live=st.none() | st.sampled_from(LIVE),
+    ready=st.sampled_from([status.value for status in ConditionStatus]),
+    live=st.none() | st.sampled_from([state.value for state in LiveState]),
     expires_at=st.none() | st.sampled_from([NOON, NOON + timedelta(hours=1)]),
 )
 
@@ -52,4 +54,4 @@ def test_the_figures_are_those_of_the_bots_that_there_are(changes: list[tuple[st
 def test_there_is_a_zero_for_every_state_once_there_is_a_bot() -> None:
     metrics = Metrics()
     Fleet(metrics).show(Key("trading", "a"), Shown("True"))
-    assert samples(metrics, "tradingbot_operator_live_bots") == dict.fromkeys(LIVE, 0)
+    assert samples(metrics, "tradingbot_operator_live_bots") == dict.fromkeys(LiveState, 0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 from pathlib import Path
@@ -23,9 +24,6 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-
-EXIT_SOFTWARE = 70
-"""It failed inside."""
 
 ConfigFile = Annotated[
     Path | None,
@@ -138,7 +136,7 @@ def main() -> None:
         app()
     except Exception as error:  # noqa: BLE001 - the last line of defence: Python itself would print all of the text
         _say_without_secrets(type(error), error, error.__traceback__)
-        raise SystemExit(EXIT_SOFTWARE) from None
+        raise SystemExit(os.EX_SOFTWARE) from None
 
 
 if __name__ == "__main__":

@@ -57,7 +57,6 @@ def hide(values: Iterable[str]) -> None:
 
 def forget() -> None:
     """Know nothing any more (for tests, which are many processes in one)."""
-    hide(())
     _known.values, _known.long, _known.short = set(), (), None
 
 
@@ -76,6 +75,12 @@ def conceal(text: str) -> str:
 def describe(error: BaseException) -> str:
     """Describe an error: its type and its text, without secrets."""
     return conceal(f"{type(error).__name__}: {error}")
+
+
+def first_line(error: BaseException) -> str:
+    """Describe an error by its type and the first line of its text, without secrets."""
+    text = str(error).strip().splitlines()
+    return conceal(f"{type(error).__name__}: {text[0] if text else 'no answer'}")
 
 
 def conceal_long(text: str) -> str:

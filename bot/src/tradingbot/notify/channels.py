@@ -9,7 +9,7 @@ import warnings
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
-from tradingbot.domain.secrecy import SHOWN, conceal
+from tradingbot.domain.secrecy import SHOWN, conceal, describe
 from tradingbot.observe import logs
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ class Channel:
             try:
                 done = self._plugin.notify(body=text, title=conceal(message.title), notify_type=kind)
             except Exception as error:  # noqa: BLE001 - a library of a hundred services: whatever it was, it is told
-                raise DeliveryError(self._clean(f"{type(error).__name__}: {error}")) from None
+                raise DeliveryError(self._clean(describe(error))) from None
         if not done:
             raise DeliveryError(self._clean(" ".join(heard) or "it was not taken"))
 

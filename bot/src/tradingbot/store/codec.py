@@ -17,7 +17,7 @@ from tradingbot.domain.states import State
 from tradingbot.ports.store import LatchRow
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from tradingbot.domain.effects import Decision, Post
     from tradingbot.domain.fills import EquityPoint, Position, Trade
@@ -254,26 +254,18 @@ def cursor(values: Mapping[str, int]) -> str:
 
 def tables(batch: Batch) -> dict[str, str]:
     """Encode the rows of a batch by table, in the order in which they are written; without rows it is left out."""
-    found: dict[str, str] = {}
-    if batch.intents:
-        found["intents"] = intents(batch.intents)
-    if batch.orders:
-        found["orders"] = orders(batch.orders.values())
-    if batch.trades:
-        found["trades"] = trades(batch.trades)
-    if batch.positions:
-        found["positions"] = positions(batch.positions.values())
-    if batch.posts:
-        found["postings"] = postings(batch.posts)
-    if batch.equity:
-        found["equity"] = equity(batch.equity)
-    if batch.decisions:
-        found["decisions"] = decisions(batch.decisions)
-    if batch.latches:
-        found["latches"] = latches(batch.latches)
-    if batch.notes:
-        found["outbox"] = notes(batch.notes)
-    return found
+    rows: dict[str, tuple[Callable[[Any], str], Any]] = {
+        "intents": (intents, batch.intents),
+        "orders": (orders, batch.orders.values()),
+        "trades": (trades, batch.trades),
+        "positions": (positions, batch.positions.values()),
+        "postings": (postings, batch.posts),
+        "equity": (equity, batch.equity),
+        "decisions": (decisions, batch.decisions),
+        "latches": (latches, batch.latches),
+        "outbox": (notes, batch.notes),
+    }
+    return {table: encode(held) for table, (encode, held) in rows.items() if held}
 
 
 def latch(row: Mapping[str, Any]) -> LatchRow:

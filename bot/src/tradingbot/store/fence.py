@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 import asyncpg
 import msgspec
 
+from tradingbot.domain.secrecy import first_line
 from tradingbot.ports.store import LatchRow, StoreError, UnavailableError
 from tradingbot.store import codec, columns, statements
 
@@ -96,7 +97,7 @@ class Fence:
             return await self._books(connection, codec.latch(cast("Mapping[str, Any]", latch)))
         except _GONE as error:
             await self._drop()
-            raise UnavailableError(_cause(error)) from error
+            raise UnavailableError(first_line(error)) from error
 
     async def _books(self, connection: asyncpg.Connection, latch: LatchRow) -> Books:
         orders = await connection.fetch(self._sql(_ORDERS), self._bot)
@@ -156,8 +157,3 @@ class Fence:
 
     def _sql(self, text: str) -> str:
         return text.format(schema=self._schema)
-
-
-def _cause(error: BaseException) -> str:
-    text = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {text[0] if text else 'no answer'}"

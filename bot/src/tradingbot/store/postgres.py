@@ -11,7 +11,7 @@ import asyncpg
 import msgspec
 
 from tradingbot.domain.errors import ConfigurationError
-from tradingbot.domain.secrecy import conceal
+from tradingbot.domain.secrecy import first_line
 from tradingbot.ports.store import (
     AuditRow,
     Batch,
@@ -97,7 +97,7 @@ class PostgresStore:
                 text = "database.url (DB_URL) must be written postgresql://USER:PASSWORD@HOST:PORT/DATABASE"
                 raise ConfigurationError("InvalidConfiguration", text) from None
             except _GONE as error:
-                raise UnavailableError(_cause(error)) from error
+                raise UnavailableError(first_line(error)) from error
             try:
                 async with pool.acquire(timeout=CONNECT_SECONDS) as connection:
                     await connection.execute("SET lock_timeout = '60s'; SET statement_timeout = '300s'")
@@ -106,7 +106,7 @@ class PostgresStore:
                     await connection.execute("RESET lock_timeout; RESET statement_timeout")
             except _GONE as error:
                 await _terminate(pool)
-                raise UnavailableError(_cause(error)) from error
+                raise UnavailableError(first_line(error)) from error
             except asyncpg.PostgresError as error:
                 await _terminate(pool)
                 raise SchemaError(f"the migration failed: {error}") from error
@@ -163,11 +163,11 @@ class PostgresStore:
         try:
             yield pool
         except _GONE as error:
-            raise UnavailableError(_cause(error)) from error
+            raise UnavailableError(first_line(error)) from error
         except asyncpg.UndefinedTableError as error:
             # The database was replaced under us, for example by a restore: connect and migrate again.
             await self.close()
-            raise UnavailableError(_cause(error)) from error
+            raise UnavailableError(first_line(error)) from error
         except asyncpg.PostgresError as error:
             raise StoreError(f"{name}: {error}") from error
 
@@ -336,12 +336,6 @@ def _statements() -> dict[str, str]:
     latches = ("WRITE_LATCH", "UPDATE_LATCH", "CLEAR_LATCH", "LATCHES")
     found = {name: str(getattr(statements, name)) for name in (*names, *latches)}
     return {**found, "PING": "SELECT 1", "AUDIT": statements.AUDIT, "CURVE": statements.CURVE}
-
-
-def _cause(error: BaseException) -> str:
-    """Describe an error without the connection's password."""
-    text = str(error).strip().splitlines()
-    return conceal(f"{type(error).__name__}: {text[0] if text else 'no answer'}")
 
 
 async def _terminate(pool: asyncpg.Pool) -> None:

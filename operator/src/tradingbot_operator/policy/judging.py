@@ -162,14 +162,14 @@ def _newer(
             f"The Secret has the key of another account, {run.account}: a new pod does not start with it. Put the "
             "approved one back, or have this one approved."
         )
-    good = preflight.verdict is PreflightVerdict.OK and digest is not None
-    if good and digest is not None:
-        command = approve_command(bot.metadata.namespace, bot.metadata.name, digest)
+    good = digest if preflight.verdict is PreflightVerdict.OK else None
+    if good is not None:
+        command = approve_command(bot.metadata.namespace, bot.metadata.name, good)
         parts.append(f"Who approves it, writes: {command}")
     else:
         parts.append("What there is to approve is known when the preflight has found it good.")
     return NewerStatus(
-        digest=digest if good else None,
+        digest=good,
         image=run.image[:512],
         image_digest=run.image_digest,
         account=run.account,

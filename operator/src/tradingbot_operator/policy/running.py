@@ -10,6 +10,8 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
+from tradingbot_operator.api.v1alpha1.live import LiveState
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -60,7 +62,7 @@ def is_what_runs(
 
     Silence changes nothing: what traded goes on to, what only reduced does not begin again.
     """
-    trades = live.state == "Trading"
+    trades = live.state is LiveState.TRADING
     account = account_of(live, report) or (run.account if trades else preflight.account)
     seen = image or (run.image_digest if trades else preflight.image_digest)
     return account == run.account and same_image(seen, run.image_digest)

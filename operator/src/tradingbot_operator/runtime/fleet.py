@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
+
+from tradingbot_operator.api.conditions import ConditionStatus
+from tradingbot_operator.api.v1alpha1.live import LiveState
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from tradingbot_operator.runtime.keys import Key
     from tradingbot_operator.runtime.metrics import Metrics
-
-READY: Final = ("True", "False", "Unknown")
-LIVE: Final = ("Trading", "Reducing", "Leaving")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +48,9 @@ class Fleet:
             if bot is not None:
                 self._ready[bot.ready] += change
                 self._live[bot.live or ""] += change
-        for status in READY:
+        for status in ConditionStatus:
             self._metrics.bots.labels(status).set(self._ready[status])
-        for state in LIVE:
+        for state in LiveState:
             self._metrics.live_bots.labels(state).set(self._live[state])
         name = f"{key.namespace}/{key.name}"
         if shown is not None and shown.expires_at is not None:
