@@ -17,9 +17,8 @@ import statistics
 import time
 from typing import TYPE_CHECKING, Any
 
-import yaml
 from tests.support import live
-from tests.support.bots import Bot, Bots
+from tests.support.bots import Bot, Bots, the_example
 from tests.support.waiting import eventually
 
 from bench.figures import Figure
@@ -37,11 +36,8 @@ OF_THE_JOB = ("controller-uid", "job-name")
 
 def live_bot(bots: Bots, account: live.Account) -> Bot:
     """A bot that trades live."""
-    example = next(
-        each for each in yaml.safe_load_all((demo.ROOT / "examples" / "tradingbot.yaml").read_text()) if each
-    )
     bot = bots.apply(
-        example, "unreachable", user="alice", mode="live", requestedBy="alice", strategy=live.PATIENT,
+        the_example(), "unreachable", user="alice", mode="live", requestedBy="alice", strategy=live.PATIENT,
         simulation={"feed": live.FEED}, exchange=account.spec,
     )  # fmt: skip
     live.bobs_yes(bot)

@@ -12,10 +12,9 @@ import os
 from typing import TYPE_CHECKING, Any
 
 import pytest
-import yaml
-from tests.support.bots import NAMESPACE, Bot, Bots
+from tests.support.bots import NAMESPACE, Bot, Bots, the_example
+from tests.support.installed_operator import stopped
 from tests.support.live import two_people
-from tests.support.waiting import eventually
 
 from tradingbot_cluster.demo import demo, environment
 from tradingbot_cluster.files import exclusive, read_json, write_atomically
@@ -77,19 +76,9 @@ def operator_runs(request: pytest.FixtureRequest, operator_lock: int) -> None:
 @pytest.fixture
 def without_operator(tools: Tools, operator_lock: int) -> Iterator[None]:
     """Stop the operator, once no other test needs it, and start it again in the end."""
-    deployment = ("--namespace", "tradingbot-system", "deployment/tradingbot-operator")
     fcntl.flock(operator_lock, fcntl.LOCK_EX)
-    try:
-        tools.kubectl("scale", "--replicas=0", *deployment)
-        eventually(
-            lambda: tools.get(*deployment)["status"].get("replicas", 0),
-            holds=lambda running: running == 0,
-            what="the operator's pod is gone",
-        )
+    with stopped(tools):
         yield
-    finally:
-        tools.kubectl("scale", "--replicas=1", *deployment)
-        tools.kubectl("rollout", "status", *deployment, "--timeout=120s", timeout=130)
 
 
 @pytest.fixture
@@ -101,12 +90,9 @@ def bots(tools: Tools) -> Iterator[Bots]:
 
 
 @pytest.fixture(scope="session")
-def example() -> dict[str, object]:
+def example() -> dict[str, Any]:
     """The TradingBot that the README tells people to apply."""
-    path = demo.ROOT / "examples" / "tradingbot.yaml"
-    found = [doc for doc in yaml.safe_load_all(path.read_text()) if doc and doc["kind"] == "TradingBot"]
-    assert len(found) == 1
-    return found[0]  # type: ignore[no-any-return]
+    return the_example()
 
 
 @pytest.fixture

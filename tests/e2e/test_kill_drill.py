@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from tests.support import live
 from tests.support.bots import Bots
+from tests.support.installed_operator import start, stopped
 from tests.support.waiting import eventually
 
 from tradingbot.domain import ids
@@ -32,7 +33,6 @@ pytestmark = [pytest.mark.drill, pytest.mark.timeout(1800)]
 POLICIES = {"killed": "Retain", "orphaned": "Retain", "kept": "CancelOrders", "sold": "Flatten", "left": "Retain"}
 """What is to become of orders and positions when the object is deleted, by the name of the story."""
 UNREACHABLE = "lost"
-OPERATOR = ("--namespace", "tradingbot-system", "deployment/tradingbot-operator")
 CONFIRMED = {"FLAT", "FLAT_WITH_DUST"}
 
 
@@ -238,15 +238,6 @@ def test_a_stop_that_came_while_the_operator_was_down_is_carried_out_when_it_is_
 ) -> None:
     for story in stories.values():
         story.exception()  # They need the operator; what went wrong there is told there.
-    tools.kubectl("scale", "--replicas=0", *OPERATOR)
-    try:
-        eventually(
-            lambda: tools.get(*OPERATOR)["status"].get("replicas", 0), holds=lambda running: running == 0, what="down"
-        )
-        drill = stop_while_it_stands_still(
-            desks["orphaned"], meanwhile=lambda: tools.kubectl("scale", "--replicas=1", *OPERATOR)
-        )
-    finally:
-        tools.kubectl("scale", "--replicas=1", *OPERATOR)
-        tools.kubectl("rollout", "status", *OPERATOR, "--timeout=120s", timeout=130)
+    with stopped(tools):
+        drill = stop_while_it_stands_still(desks["orphaned"], meanwhile=lambda: start(tools))
     assert_killed(drill)

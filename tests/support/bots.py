@@ -9,7 +9,10 @@ import secrets
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+import yaml
 from tests.support.waiting import PATIENCE_SECONDS, eventually
+
+from tradingbot_cluster.demo import demo
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -112,6 +115,13 @@ class Bot:
             if "deletionTimestamp" not in pod["metadata"]
             and any(c["type"] == "Ready" and c["status"] == "True" for c in pod["status"].get("conditions", []))
         ]
+
+
+def the_example() -> dict[str, Any]:
+    """Return the TradingBot that the README tells people to apply."""
+    path = demo.ROOT / "examples" / "tradingbot.yaml"
+    (found,) = (each for each in yaml.safe_load_all(path.read_text()) if each and each["kind"] == "TradingBot")
+    return dict(found)
 
 
 class Bots:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.api.crd.server import Server, server_with_crds
 from tests.api.operator.harness import Namespace, OperatorProcess
+from tests.api.operator.live_bots import BotAnswers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -51,3 +52,11 @@ def start_operator(namespace: Namespace, tmp_path: Path) -> Iterator[StartOperat
 def operator(start_operator: StartOperator) -> OperatorProcess:
     """Start one operator."""
     return start_operator()
+
+
+@pytest.fixture
+def answers() -> Iterator[BotAnswers]:
+    """Give what a bot says, on an address of its own."""
+    made = BotAnswers()
+    yield made
+    made.close()

@@ -26,13 +26,6 @@ CRD = ROOT / "crds/tradingbots.dev_tradingbots.yaml"
 
 
 @pytest.fixture
-def answers() -> Iterator[BotAnswers]:
-    made = BotAnswers()
-    yield made
-    made.close()
-
-
-@pytest.fixture
 def older(api_server: Server, namespace: Namespace) -> Iterator[Callable[..., None]]:
     """Install the CRD without some fields of the status; the present one comes back in the end."""
     present: Manifest = yaml.safe_load(CRD.read_text(encoding="utf-8"))

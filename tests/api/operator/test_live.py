@@ -16,19 +16,10 @@ from tests.api.operator.live_bots import LIVE, BotAnswers, LiveBot, stamp
 from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from tests.api.operator.conftest import StartOperator
     from tests.api.operator.harness import Namespace, OperatorProcess
 
 pytestmark = pytest.mark.api
-
-
-@pytest.fixture
-def answers() -> Iterator[BotAnswers]:
-    made = BotAnswers()
-    yield made
-    made.close()
 
 
 @pytest.fixture

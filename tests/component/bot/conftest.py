@@ -37,6 +37,13 @@ def server() -> Iterator[postgresql.Server]:
 
 
 @pytest.fixture
+def own() -> Iterator[postgresql.Server]:
+    """Give a database server that a test may stop and kill."""
+    with postgresql.running() as running:
+        yield running
+
+
+@pytest.fixture
 async def database(server: postgresql.Server, request: pytest.FixtureRequest) -> AsyncIterator[str]:
     """Give the URL of an empty database."""
     name = f"t{abs(hash(request.node.nodeid)) % 10**12}"

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 import asyncpg
 import pytest
 from tests.component.bot.process import BotProcess, audit, until_rows
-from tests.support import postgresql
 from tests.support.waiting import until
 
 from tradingbot.domain.denial import DenialCode
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
+
+    from tests.support import postgresql
 
 KEY = {"X-API-Key": "key"}
 QUIET = {"strategy": {"name": "breakout", "parameters": {"entry_lookback": 5000, "exit_lookback": 15}}}
@@ -23,13 +24,6 @@ QUIET = {"strategy": {"name": "breakout", "parameters": {"entry_lookback": 5000,
 
 def quiet(bots: Callable[..., BotProcess], database: str, **changes: Any) -> BotProcess:
     return bots("pod", database, environment={"API_KEY": "key"}, **{**QUIET, **changes}).start()
-
-
-@pytest.fixture
-def own() -> Iterator[postgresql.Server]:
-    """Give a server that a test may stop."""
-    with postgresql.running() as server:
-        yield server
 
 
 async def price(bot: BotProcess) -> float:

@@ -9,19 +9,13 @@ import asyncpg
 import pytest
 from tests.component.bot.api_server import UID, ApiServer
 from tests.component.bot.process import BotProcess, audit, until_rows
-from tests.support import postgresql
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
+
+    from tests.support import postgresql
 
 TRADES = "SELECT count(*) FROM simulation.trades"
-
-
-@pytest.fixture
-def own() -> Iterator[postgresql.Server]:
-    """Give a server that a test may stop."""
-    with postgresql.running() as server:
-        yield server
 
 
 @pytest.mark.parametrize("hard", [False, True], ids=["shutdown", "crash"])

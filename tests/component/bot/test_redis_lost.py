@@ -31,13 +31,6 @@ def cache() -> Iterator[redis.Server]:
 
 
 @pytest.fixture
-def own() -> Iterator[postgresql.Server]:
-    """Give a database server that a test may stop."""
-    with postgresql.running() as server:
-        yield server
-
-
-@pytest.fixture
 async def api() -> AsyncIterator[ApiServer]:
     server = await ApiServer().start()
     yield server

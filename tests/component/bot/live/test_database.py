@@ -6,25 +6,17 @@ import asyncio
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-import pytest
 from tests.component.bot.live.world import FALL, PRICE, RISE, TARGET, LiveWorld, agrees, audit, until
 from tests.exchange_server import Kind
-from tests.support import postgresql
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator
+    from collections.abc import AsyncIterator, Callable
 
     from tests.component.bot.process import BotProcess
+    from tests.support import postgresql
 
 CANDLES_SECONDS = 3.0
 """So long the market is watched in which a bot with a database would have acted: it decides every second."""
-
-
-@pytest.fixture
-def own() -> Iterator[postgresql.Server]:
-    """Give a server that a test may stop."""
-    with postgresql.running() as server:
-        yield server
 
 
 @asynccontextmanager

@@ -13,26 +13,19 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from tests.component.bot.live.world import FALL, PRICE, RISE, TARGET, LiveWorld, ledger, until
 from tests.exchange_server import Kind
-from tests.support import postgresql
 
 from tradingbot_contract.states import BY_EVENT, Entries, EntryOrders, Event, Exits, Positions, State, Stops
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator
+    from collections.abc import AsyncIterator, Callable
 
     from tests.component.bot.process import BotProcess
+    from tests.support import postgresql
 
 ROW = BY_EVENT[Event.LOST]
 LOSSES = ("the database", "the prices")
 QUIET_SECONDS = 3.0
 """How long nothing must happen: three looks of the strategy, at one a second."""
-
-
-@pytest.fixture
-def own() -> Iterator[postgresql.Server]:
-    """Give a database server that a test may kill."""
-    with postgresql.running() as server:
-        yield server
 
 
 class Outage:
@@ -48,6 +41,13 @@ class Outage:
             self.world.server.faults.add(Kind.HTTP_ERROR, "GET", "/api/v3/klines", status=503, times=None)
         status = await self.bot.until(lambda status: status["state"] == "HALTED", 60)
         assert [reason["state"] for reason in status["reasons"]] == ["HALTED"]
+
+    async def hold(self) -> Any:
+        """Let the bot buy; return the stop that rests for the position."""
+        self.world.price = RISE
+        (stop,) = await until(self.world.resting, "the stop rests", self.bot)
+        await self.bot.until(lambda status: status["positions"] == 1)
+        return stop
 
     async def end(self) -> dict[str, Any]:
         if self.what == "the database":
@@ -103,9 +103,7 @@ async def test_the_stop_stays_at_the_exchange_the_position_is_kept_and_nothing_o
     what: str, own: postgresql.Server, bots: Callable[..., BotProcess]
 ) -> None:
     async with trading(what, own, bots) as outage:
-        outage.world.price = RISE
-        (stop,) = await until(outage.world.resting, "the stop rests", outage.bot)
-        await outage.bot.until(lambda status: status["positions"] == 1)
+        stop = await outage.hold()
         held = outage.world.truth.balances()["BTC"]
         await outage.begin()
         await asyncio.sleep(QUIET_SECONDS)
@@ -120,9 +118,7 @@ async def test_without_the_database_an_exit_waits_until_it_can_be_recorded(
     own: postgresql.Server, bots: Callable[..., BotProcess]
 ) -> None:
     async with trading("the database", own, bots) as outage:
-        outage.world.price = RISE
-        await until(outage.world.resting, "the stop rests", outage.bot)
-        await outage.bot.until(lambda status: status["positions"] == 1)
+        await outage.hold()
         await outage.begin()
         outage.world.price = TARGET
         await asyncio.sleep(QUIET_SECONDS)
@@ -138,9 +134,7 @@ async def test_a_stop_that_is_executed_without_the_database_is_booked_when_it_is
     own: postgresql.Server, bots: Callable[..., BotProcess]
 ) -> None:
     async with trading("the database", own, bots) as outage:
-        outage.world.price = RISE
-        await until(outage.world.resting, "the stop rests", outage.bot)
-        await outage.bot.until(lambda status: status["positions"] == 1)
+        await outage.hold()
         await outage.begin()
         outage.world.price = FALL
         await until(lambda: outage.world.filled("SELL"), "the stop is executed", outage.bot)
