@@ -77,9 +77,10 @@ types: setup ## mypy --strict
 contracts: setup ## which module may import which
 	@$(BIN)/lint-imports --no-cache
 
-crds: setup ## generate crds/, the chart's copies and docs/reference.md from the models
+crds: setup ## generate crds/, the chart's copies and dashboards, and docs/reference.md
 	@$(BIN)/python -m tradingbot_operator.api.crdgen crds --reference docs/reference.md
 	@$(BIN)/python charts/sync_crds.py
+	@$(BIN)/python charts/dashboards.py
 
 docs: crds ## write what is generated in docs/: the state table, beside the reference
 	@$(BIN)/python -m tradingbot_contract.document docs/states.md
@@ -87,6 +88,7 @@ docs: crds ## write what is generated in docs/: the state table, beside the refe
 crds-check: setup ## fail when what is generated is not what the models say
 	@$(BIN)/python -m tradingbot_operator.api.crdgen crds --reference docs/reference.md --check
 	@$(BIN)/python charts/sync_crds.py --check
+	@$(BIN)/python charts/dashboards.py --check
 	@$(BIN)/python -m tradingbot_contract.document docs/states.md --check
 
 .PHONY: test test-unit test-component test-browser test-api test-cluster test-e2e test-drill bench

@@ -14,6 +14,7 @@ NEEDED = (
     Prerequisite("postgres", "postgresql", POSTGRESQL_SERVERS),
     Prerequisite("redis-server", "redis-server"),
     Prerequisite("chromium", "chromium"),
+    Prerequisite("promtool", "prometheus"),
 )
 
 

@@ -189,7 +189,8 @@ class Application:
         self.clock = WallClock()
         self.health = health.new(self.clock)
         strategy, exchange = settings.strategy.name, settings.exchange
-        self.metrics = Metrics(strategy, exchange.market_type.value, exchange.name)
+        market, mode = exchange.market_type.value, settings.mode.value
+        self.metrics = Metrics(strategy, market, exchange.name, mode=mode, symbols=settings.strategy.symbols)
         self.store = database(settings, self.clock)
         self.control = Control(self.store, self.clock, self.health, self.metrics)
         self.link = link(settings, self.clock)

@@ -32,7 +32,7 @@ def exposed() -> dict[str, tuple[str, list[str]]]:
         (family,) = one.describe()
         name = f"{family.name}_total" if family.type == "counter" else family.name
         described[name] = (family.type, list(one._labelnames))
-    described["tradingbot_info"] = ("gauge", ["version", "strategy", "exchange"])
+    described["tradingbot_info"] = ("gauge", ["version", "strategy", "exchange", "mode"])
     families = {family.name for family in metrics.registry.collect() if not family.name.startswith("process_")}
     assert families == {name.removesuffix("_total") for name in described}
     return described
@@ -70,3 +70,19 @@ def test_answers_of_the_exchange_are_counted_by_what_they_say() -> None:
     exposed = metrics.expose().decode()
     for status, count in (("accepted", 2), ("refused", 1), ("unknown", 1)):
         assert f'provider_requests_total{{provider="binance",status="{status}"}} {count}.0' in exposed
+
+
+def test_what_is_counted_begins_with_zero() -> None:
+    """Prometheus sees no increase in a series that begins with one: the first trade of a bot would be no activity."""
+    exposed = Metrics("breakout", "Spot", "binance", symbols=["BTC/USD"]).expose().decode().splitlines()
+    for first in (
+        'trades_total{direction="long",strategy="breakout",symbol="BTC/USD"} 0.0',
+        'provider_requests_total{provider="binance",status="unknown"} 0.0',
+        'decision_confidence_count{action="buy",asset_pair="BTC/USD"} 0.0',
+        'trade_pnl_count{asset_pair="BTC/USD"} 0.0',
+    ):
+        assert first in exposed
+
+
+def test_a_live_bot_says_so() -> None:
+    assert 'mode="live"' in Metrics("breakout", "Spot", "binance", mode="live").expose().decode()

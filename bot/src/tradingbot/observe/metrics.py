@@ -18,8 +18,11 @@ from prometheus_client.process_collector import ProcessCollector
 from tradingbot import __version__
 from tradingbot.domain.denial import DenialCode
 from tradingbot.domain.effects import Alarm, Decide, Effect, Submit, Traded
+from tradingbot.domain.fills import Direction
+from tradingbot.domain.orders import Side
 from tradingbot.domain.states import State
 from tradingbot.observe import system
+from tradingbot.ports.venue import Accepted, Refused, Unknown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -36,12 +39,21 @@ BREAKERS = {
     "feed": frozenset({"feed"}),
 }
 """By service, the sources of restrictions that say it does not answer well."""
+ANSWERS = tuple(type_.__name__.lower() for type_ in (Accepted, Refused, Unknown))
 
 
 class Metrics:
     """The metrics of one bot, in a registry of their own."""
 
-    def __init__(self, strategy: str, market_type: str, platform: str) -> None:
+    def __init__(
+        self,
+        strategy: str,
+        market_type: str,
+        platform: str,
+        *,
+        mode: str = "simulation",
+        symbols: Sequence[str] = (),
+    ) -> None:
         self.strategy, self.market_type, self.platform = strategy, market_type, platform
         self.registry = r = CollectorRegistry()
         ProcessCollector(registry=r)
@@ -89,15 +101,28 @@ class Metrics:
         self.step_age = Gauge("step_age_seconds", "Time since the trading loop last ran.", registry=r)
         self.uptime = Gauge("uptime_seconds", "Time since the start of the process.", registry=r)
         self._machine(r)
-        info = Gauge("tradingbot_info", "Always 1.", ["version", "strategy", "exchange"], registry=r)
-        info.labels(__version__, strategy, platform).set(1)
+        info = Gauge("tradingbot_info", "Always 1.", ["version", "strategy", "exchange", "mode"], registry=r)
+        info.labels(__version__, strategy, platform, mode).set(1)
+        self._begin(symbols)
+
+    def _begin(self, symbols: Sequence[str]) -> None:
+        """Show zero before the first: Prometheus sees no increase in a series that begins with one."""
+        for status in ANSWERS:
+            self.requests.labels(self.platform, status)
+        for symbol in symbols:
+            self.pnl.labels(symbol)
+            for direction in Direction:
+                self.trades.labels(self.strategy, symbol, direction.value)
+            for side in Side:
+                self.confidence.labels(symbol, side.value)
 
     def _provider(self, r: CollectorRegistry) -> None:
         self.decision = Histogram(
             "decision_latency_seconds",
             "Wall time from a market event to the decision that it led to.",
             ["provider", "asset_pair"],
-            buckets=(0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.005, 0.01, 0.1, 1, 10),
+            # A quantile never comes out above the last bound: HighDecisionLatency asks for more than 10.
+            buckets=(0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.005, 0.01, 0.1, 1, 10, 60),
             registry=r,
         )
         text = "What strategies said of their signals, 0 to 1."
