@@ -9,6 +9,7 @@ from pathlib import Path
 from tests.component.bot.process import BotProcess, until_rows
 from tests.support import browser, postgresql
 
+KEY = {"API_KEY": "the-key-of-this-page"}
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 TRADES = 40
 CONFIG = {
@@ -22,7 +23,7 @@ CONFIG = {
 async def main() -> None:
     """Trade for a while, then take the pictures: a desktop's and a phone's."""
     with postgresql.running() as server, tempfile.TemporaryDirectory() as folder:
-        bot = BotProcess(Path(folder), "pod", server.url(), environment={"API_KEY": "key"}, **CONFIG).start()
+        bot = BotProcess(Path(folder), "pod", server.url(), environment=KEY, **CONFIG).start()
         try:
             await bot.trading()
             await until_rows(server.url(), "SELECT count(*) FROM simulation.trades", TRADES)

@@ -27,12 +27,13 @@ if TYPE_CHECKING:
     from tests.support.browser import Page
 
 TRADES = "SELECT count(*) FROM simulation.trades"
-KEY = {"X-API-Key": "key"}
+SECRET = "the-key-of-this-page"
+KEY = {"X-API-Key": SECRET}
 PHONE = (390, 844)
 
 
 async def opened(page: Page, bots: Callable[..., BotProcess], database: str, **changes: Any) -> BotProcess:
-    bot = bots("pod", database, environment={"API_KEY": "key"}, **changes).start()
+    bot = bots("pod", database, environment={"API_KEY": SECRET}, **changes).start()
     await bot.trading()
     await until_rows(database, TRADES, 6)
     await page.open(f"http://127.0.0.1:{bot.port}/dashboard")
@@ -90,7 +91,7 @@ async def test_the_stop_button_asks_for_the_key_and_closes_positions_if_told(
     await page.until("document.querySelector('#answer').innerText.includes('not the one that is configured')")
     assert (await bot.get("/api/v1/status"))[1]["state"] == "ACTIVE"
     assert await page.run("document.querySelector('#key').value") == ""
-    await page.type("#key", "key")
+    await page.type("#key", SECRET)
     await page.click("#flat")
     await page.click("#really")
     await page.until("!document.querySelector('#ask').open")
@@ -105,7 +106,7 @@ async def test_the_stop_button_asks_for_the_key_and_closes_positions_if_told(
 async def test_a_position_is_closed_from_its_row(database: str, bots: Callable[..., BotProcess], page: Page) -> None:
     quiet = {"name": "breakout", "parameters": {"entry_lookback": 5000}}
     slow = {"feed": {"type": "Recorded", "speed": 60, "loop": True}}
-    bot = bots("pod", database, environment={"API_KEY": "key"}, strategy=quiet, simulation=slow).start()
+    bot = bots("pod", database, environment={"API_KEY": SECRET}, strategy=quiet, simulation=slow).start()
     await bot.trading()
     await page.open(f"http://127.0.0.1:{bot.port}/dashboard")
     price = float(await page.until("Number(document.querySelector('#price').innerText.replaceAll(',', ''))"))
@@ -123,7 +124,7 @@ async def test_a_position_is_closed_from_its_row(database: str, bots: Callable[.
     await page.until(f"document.querySelector('#clock').innerText !== {json.dumps(shown)}")
     assert await page.run("window.button === document.querySelector('#positions button')")
     await page.click("#positions button")
-    await page.type("#key", "key")
+    await page.type("#key", SECRET)
     await page.click("#really")
     await page.until("document.querySelector('#positions').innerText === 'Nothing is held.'")
     await page.until("document.querySelector('#decisions').innerText.toLowerCase().includes('exit sell')")
@@ -135,7 +136,7 @@ async def test_pause_and_start(database: str, bots: Callable[..., BotProcess], p
     for button, state in (("Pause", "PAUSED"), ("Start", "ACTIVE")):
         await page.until(f"document.querySelector('#pause').innerText === '{button}'")
         await page.click("#pause")
-        await page.type("#key", "key")
+        await page.type("#key", SECRET)
         await page.click("#really")
         await page.until(f"document.querySelector('#state').innerText === '{state}'")
         await page.until("!document.querySelector('#ask').open")
@@ -205,7 +206,7 @@ async def test_the_page_of_the_api_tries_what_it_describes(
 
 @pytest.mark.parametrize("word", ["confirm", "refuse"])
 async def test_orders_that_wait_are_shown_with_what_can_be_said_to_them(page: Page, word: str) -> None:
-    settings = Settings.model_validate({"strategy": {"name": "breakout"}, "http": {"api_key": "key"}})
+    settings = Settings.model_validate({"strategy": {"name": "breakout"}, "http": {"api_key": SECRET}})
     clock = WallClock()
     store: Any = None
     control = Control(store, clock, health.new(clock), Metrics("breakout", "Spot", "binance"))
@@ -225,7 +226,7 @@ async def test_orders_that_wait_are_shown_with_what_can_be_said_to_them(page: Pa
     assert "close above the channel" in await page.text("#confirmations")
     await page.click(f"#confirmations button:{'first' if word == 'confirm' else 'last'}-child")
     assert (await page.until("document.querySelector('#question').innerText")).startswith(f"{word}: buy")
-    await page.type("#key", "key")
+    await page.type("#key", SECRET)
     await page.click("#really")
     # This process trades nothing, and says so: the request went to the order that was shown.
     await page.until("document.querySelector('#answer').innerText.includes('does not trade now')")

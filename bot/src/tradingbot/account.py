@@ -11,6 +11,7 @@ from tradingbot.domain.errors import ConfigurationError
 from tradingbot.domain.instrument import MarketType
 from tradingbot.domain.market import timeframe
 from tradingbot.feeds.live import LiveFeed
+from tradingbot.ports.clock import SteadyClock
 from tradingbot.venues.ccxt.gateway import Credentials
 from tradingbot.venues.ccxt.live import LiveVenue
 from tradingbot.venues.ccxt.terms import VenueConfig
@@ -105,7 +106,7 @@ class Link:
 
     def follow(self, arrived: Callable[[], None]) -> Following:
         """Return the market of what is connected."""
-        return LiveFeed(self.venue, self.instruments, self._timeframe, self._clock, arrived)
+        return LiveFeed(self.venue, self.instruments, self._timeframe, SteadyClock(self._clock), arrived)
 
     async def close(self) -> None:
         """End the connections."""

@@ -41,6 +41,7 @@ from tradingbot.strategy import registry
 from tradingbot.venues.sim.exchange import SimExchange
 from tradingbot.web.app import Server
 from tradingbot.web.app import build as build_app
+from tradingbot.web.auth import weakness
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping
@@ -255,6 +256,8 @@ class Application:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.stopping.set)
         port = await self.server.start()
+        if weak := weakness(self.settings.http.api_key):
+            _log.warning(weak)
         _log.info("listening", port=port, strategy=self.settings.strategy.name, symbols=self.settings.strategy.symbols)
         if self.flag_watch is not None:
             # Before anything may be traded; bounded, and a Redis that does not answer is no reason to wait.

@@ -10,7 +10,7 @@ import pytest
 from tests.component.bot.crash import world as crash
 from tests.component.bot.crash.exchange import BTC, Exchange, Placed
 from tests.component.bot.crash.world import Database, Points, Process
-from tests.unit.bot.harness import buy
+from tests.unit.bot.harness import buy, leave
 
 from tradingbot.domain.events import Fill, Liquidity
 from tradingbot.domain.orders import Intent, OrderType, Role, Side
@@ -199,6 +199,34 @@ async def test_a_restart_after_a_deposit_knows_it_once(life: Life) -> None:
     await life.restart()
     await life.go_on(12)
     assert life.ledger("USD") == 10_500
+    assert life.reasons == ""
+
+
+@pytest.mark.parametrize("said", [True, False], ids=["the cancel says it", "only a question says it"])
+async def test_a_stop_that_was_faster_than_its_cancel_is_booked_and_nothing_is_sold_a_second_time(
+    monkeypatch: pytest.MonkeyPatch, said: bool
+) -> None:
+    """The strategy wants out; while the cancel is on its way, the stop executes. The coin of somebody else stays."""
+    monkeypatch.setattr(crash, "SCRIPT", {3: buy(90, 140), 13: leave()})
+    monkeypatch.setattr(crash, "STOP_TICK", 10**9)
+    monkeypatch.setattr(Exchange, "_free_base", lambda exchange: exchange.total["BTC"])
+    life = await Life().begin()
+    cancel = life.process.venue.cancel
+
+    async def too_late(client_id: str, symbol: str) -> Any:
+        life.exchange.price = Decimal(80)
+        for placed in life.exchange.orders.values():
+            if placed.open:
+                life.exchange._work(placed)
+        done = await cancel(client_id, symbol)
+        return done if said else answers.Accepted(f"v-{client_id}", 0)
+
+    life.process.venue.cancel = too_late  # type: ignore[method-assign]
+    await life.go_on(20)
+    sold = {placed.intent.role for placed in life.exchange.orders.values() if placed.intent.side is Side.SELL}
+    assert sold == {Role.STOP}
+    assert life.process.engine.state.book.position(BTC.symbol) is None
+    assert life.ledger("BTC") == life.exchange.total["BTC"] >= 1
     assert life.reasons == ""
 
 

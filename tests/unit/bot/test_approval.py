@@ -122,3 +122,14 @@ def test_a_loop_that_does_not_turn_halts_trading_until_it_does() -> None:
     control.health.stuck = False
     watchdog.check()
     assert state_of(control) is State.ACTIVE
+
+
+def test_a_clock_that_is_set_back_does_not_give_back_an_approval_that_has_ended() -> None:
+    approval, control = given()
+    control.time = NOON + timedelta(hours=2)
+    approval.check()
+    control.time = NOON
+    approval.check()
+    assert state_of(control) is State.REDUCING
+    approval.see(spec(expiresAt="2026-11-25T14:00:00Z"))
+    assert state_of(control) is State.ACTIVE, "another end is another approval"

@@ -21,8 +21,9 @@ from tradingbot.backtest.run import Backtest
 from tradingbot.backtest.setup import Options, market
 from tradingbot.backtest.setup import settings as backtest_settings
 from tradingbot.domain.errors import ConfigurationError
-from tradingbot.domain.market import DAY, MINUTE, Candle
+from tradingbot.domain.market import DAY, MINUTE, SECOND, Candle
 from tradingbot.domain.states import State
+from tradingbot.ports.clock import SteadyClock
 from tradingbot.runtime.clock import Pacer
 
 if TYPE_CHECKING:
@@ -191,6 +192,26 @@ def test_a_wall_clock_that_jumps_does_not_move_the_market() -> None:
         assert pacer.delay(MINUTE) == pytest.approx(1.0)
     clock.steady = 0.5
     assert pacer.delay(MINUTE) == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize("jump", [timedelta(days=400), timedelta(days=-800)])
+def test_a_wall_clock_that_jumps_moves_no_time_that_passes(jump: timedelta) -> None:
+    clock = Clock()
+    steady = SteadyClock(clock)
+    begun = steady.after(0)
+    clock.wall += jump
+    clock.steady += 2.0
+    assert steady.after(0) == begun + 2 * SECOND
+
+
+def test_a_market_that_is_ahead_of_our_clock_is_followed_and_its_time_passes_from_there() -> None:
+    """Time that stood still until our clock came up to it would let whatever waits for two seconds wait for an hour."""
+    clock = Clock()
+    steady = SteadyClock(clock)
+    ahead = steady.after(0) + 3600 * SECOND
+    assert steady.after(ahead) == ahead
+    clock.steady += 2.0
+    assert steady.after(ahead) == ahead + 2 * SECOND
 
 
 @settings(max_examples=80)

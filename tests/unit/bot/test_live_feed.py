@@ -144,3 +144,36 @@ async def test_what_was_missed_while_nobody_answered_is_asked_for(exchange: Exch
         exchange.trade(minute)
     await look(feed)
     assert exchange.asked[-1] == 10 * MINUTE
+
+
+async def test_a_row_of_the_future_is_none_and_those_that_follow_are_heard(exchange: Exchange) -> None:
+    """Believed once, it would make every later candle older than the last one."""
+    feed = follow(exchange)
+    await look(feed)
+    exchange.rows[10_000] = Row(10_000 * MINUTE, *(Decimal(1),) * 5)
+
+    async def all_at_once(symbol: str, timeframe: str, since: int, count: int) -> Sequence[Row]:
+        del symbol, timeframe, since, count
+        return [row for _, row in sorted(exchange.rows.items())] + [Row(20_000 * MINUTE, *(Decimal(1),) * 5)]
+
+    feed.source.candles = all_at_once  # type: ignore[method-assign]
+    exchange.seconds = 662.0
+    assert await look(feed) == [10]
+    assert feed.prices() == {BTC.symbol: 11_000}
+
+
+async def test_old_candles_that_keep_coming_are_as_stale_as_none(exchange: Exchange) -> None:
+    feed = follow(exchange)
+    await look(feed)
+    for minute in range(11, 100):
+        exchange.trade(minute)
+    exchange.seconds += 1000
+    real = exchange.candles
+
+    async def late(symbol: str, timeframe: str, since: int, count: int) -> Sequence[Row] | Unavailable:
+        rows = await real(symbol, timeframe, since, count)
+        return rows if isinstance(rows, Unavailable) else rows[:2]
+
+    feed.source.candles = late  # type: ignore[method-assign]
+    assert await look(feed) == [10, 11]
+    assert feed.stale() == "no candle of BTC/USDT has come for 880 s"

@@ -235,6 +235,12 @@ class HttpSection(_Section):
     port: Annotated[int, Field(ge=0, le=65_535)] = 8080
     api_key: SecretStr | None = None
 
+    @field_validator("api_key")
+    @classmethod
+    def _api_key(cls, value: SecretStr | None) -> SecretStr | None:
+        # A Secret that was made from a file often ends in a line break, which no header can carry.
+        return None if value is None else SecretStr(value.get_secret_value().strip())
+
 
 class TelegramSection(_Section):
     """A Telegram chat."""

@@ -25,6 +25,8 @@ GRACE = 2 * SECOND
 SLOWEST, FASTEST = 5.0, 0.5
 """Seconds between two looks at a symbol."""
 BACKOFF = (1.0, 2.0, 5.0, 10.0)
+FUTURE = 3600 * SECOND
+"""A candle that begins later than so long from now is none: believed once, it would make all that follow older."""
 
 
 class LiveFeed:
@@ -48,7 +50,9 @@ class LiveFeed:
         self._last: dict[str, int] = {}
         self._prices: dict[str, int] = {}
         self._ready: list[Candle] = []
-        self._heard = self._now()
+        self._begun = self._now()
+        self._heard = dict.fromkeys(self.instruments, clock.monotonic())
+        """By symbol, when a candle came last (monotonic seconds): none may come although its time is a good one."""
 
     def _now(self) -> int:
         return round(self.clock.now().timestamp() * SECOND)
@@ -112,7 +116,8 @@ class LiveFeed:
         now = self._now()
         bound = 2 * self.length + 5 * SECOND + round(self.pause * SECOND)
         for symbol in sorted(self.instruments):
-            age = now - max(self._last.get(symbol, 0), self._heard)
+            silence = round((self.clock.monotonic() - self._heard[symbol]) * SECOND)
+            age = max(silence, now - max(self._last.get(symbol, 0), self._begun))
             if age > bound:
                 why = f": {self.problem}" if self.problem else ""
                 return f"no candle of {symbol} has come for {age // SECOND} s{why}"
@@ -126,7 +131,7 @@ class LiveFeed:
         found: list[Candle] = []
         for number, row in enumerate(rows):
             last, closed = self._last.get(symbol), row.opened + self.length
-            if last is not None and row.opened < last:
+            if (last is not None and row.opened < last) or row.opened > now + FUTURE:
                 continue
             prices = (row.open, row.high, row.low, row.close)
             if number + 1 == len(rows) and now < closed + GRACE:
@@ -141,4 +146,5 @@ class LiveFeed:
             volume = int(row.volume / instrument.lot)
             found.append(Candle(closed, symbol, row.opened, opened, high, low, close, volume, gap))
             self._last[symbol], self._prices[symbol] = closed, close
+            self._heard[symbol] = self.clock.monotonic()
         return found

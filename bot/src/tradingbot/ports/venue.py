@@ -17,10 +17,12 @@ if TYPE_CHECKING:
 
 
 class Accepted(msgspec.Struct, frozen=True):
-    """The venue has the order."""
+    """The venue has the order; of a cancel, that it lives no more."""
 
     venue_id: str
     ts: int
+    filled: Decimal | None = None
+    """Of a cancel: how much of the order was executed, as far as the venue says it."""
 
 
 class Refused(msgspec.Struct, frozen=True):

@@ -33,6 +33,8 @@ class Approval:
         self._foreign = foreign
         """Why this process is not what was approved: nothing that is said later makes it that."""
         self._objection = ""
+        self._over: datetime | None = None
+        """The end that was reached: a clock that is set back does not give it back."""
 
     def see(self, told: Mapping[str, Any] | None) -> None:
         """Take what the watched object says."""
@@ -58,9 +60,12 @@ class Approval:
             return self._foreign
         if self._objection:
             return self._objection
-        if self.expires_at is not None and self.control.clock.now() >= self.expires_at:
+        if self.expires_at is not None and (self.expires_at == self._over or self._reached(self.expires_at)):
             return f"the approval ran out at {self.expires_at.isoformat()}: approve it anew"
         return ""
+
+    def _reached(self, end: datetime) -> bool:
+        return self.control.clock.now() >= end
 
     def told(self) -> dict[str, Any]:
         """Return what /api/v1/status says."""
@@ -70,6 +75,8 @@ class Approval:
 
     def check(self) -> None:
         """Restrict, or let go, when that is news."""
+        if self.expires_at is not None and self._reached(self.expires_at):
+            self._over = self.expires_at
         why = self.objection
         held = [entry.reason for entry in self.control.board.restrictions() if entry.source == SOURCE]
         if why and held != [why]:

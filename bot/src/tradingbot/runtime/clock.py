@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
     from tradingbot.ports.clock import Clock
 
+_STEADY = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+"""Where the machine has it, the clock that goes on while it sleeps: a lease that ran out meanwhile has run out."""
 LATE_SECONDS = 2.0
 """Further behind than this, the pace starts anew: what was missed is not replayed in a rush."""
 
@@ -27,7 +29,7 @@ class WallClock:
 
     def monotonic(self) -> float:
         """Return seconds that never go back."""
-        return time.monotonic()
+        return time.clock_gettime(_STEADY)
 
     async def sleep(self, seconds: float) -> None:
         """Wait."""

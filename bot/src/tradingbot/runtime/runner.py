@@ -15,6 +15,7 @@ from tradingbot.domain.secrecy import describe
 from tradingbot.domain.states import State
 from tradingbot.observe import logs
 from tradingbot.ports import venue as answers
+from tradingbot.ports.clock import SteadyClock
 from tradingbot.ports.store import Batch, FencedError, LatchRow, UnavailableError
 from tradingbot.runtime.agreement import Agreement
 
@@ -71,6 +72,7 @@ class Runner:
         self._pending: list[fx.Effect] = []
         self._stepped = False
         self._busy = asyncio.Lock()
+        self._steady = SteadyClock(clock)
         self._decided: dict[str, float] = {}
         self._waiting: list[asyncio.Future[None]] = []
         self._notes: list[Note] = []
@@ -136,9 +138,9 @@ class Runner:
         return round(self.clock.now().timestamp() * SECOND)
 
     def now(self) -> int:
-        """Return the market's time: the last event's in a simulation, the wall's where it is real."""
+        """Return the market's time: the last event's in a simulation, and where it is real it passes by itself."""
         now = self.engine.state.now
-        return now if self.simulated is not None else max(now, self.wall())
+        return now if self.simulated is not None else self._steady.after(now)
 
     def hold(self, source: str, state: State, reason: str) -> None:
         """Let a source restrict trading, or let go; nothing happens when it says what it said before."""
@@ -336,7 +338,10 @@ class Runner:
             outcome = answers.Unknown(describe(error))
         self.metrics.answered(outcome)
         if isinstance(outcome, answers.Accepted):
-            if order.live:
+            if self.simulated is None and (outcome.filled is None or outcome.filled > order.filled):
+                # It was faster, in part or whole: that is booked before anything is sold in its place.
+                await self.agreement.ask(effect.client_id, effect.symbol)
+            elif order.live:
                 self.step(self._now(events.Closed, effect.client_id, events.End.CANCELED, order.note))
                 self.agreement.verify(effect.client_id, effect.symbol)
             return

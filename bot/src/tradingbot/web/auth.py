@@ -11,6 +11,24 @@ from tradingbot.web.problems import Problem
 
 if TYPE_CHECKING:
     from aiohttp import web
+    from pydantic import SecretStr
+
+SHORTEST_KEY = 16
+"""Characters. A shorter key can be guessed by asking."""
+
+
+def weakness(key: SecretStr | None) -> str:
+    """Say that a key is too short; empty when it is not, or when there is none.
+
+    It opens what it opened before all the same: a bot that refused its key could not be stopped by it either.
+    """
+    length = len(key.get_secret_value()) if key is not None else 0
+    if not 0 < length < SHORTEST_KEY:
+        return ""
+    return (
+        f"API_KEY has {length} characters, so it can be guessed: make one of at least {SHORTEST_KEY}, for example with "
+        "`openssl rand -hex 32`, and start the bot anew"
+    )
 
 
 def require_key(request: web.Request) -> None:

@@ -167,7 +167,7 @@ class Venue:
             raise TimeoutError("no answer")
         if placed is None:
             return answers.Refused("ORDER_NOT_FOUND", "unknown")
-        return answers.Accepted(f"v-{client_id}", self.exchange.ts)
+        return answers.Accepted(f"v-{client_id}", self.exchange.ts, placed.executed)
 
     async def look_up(self, client_id: str, symbol: str) -> answers.LookUp:
         del symbol

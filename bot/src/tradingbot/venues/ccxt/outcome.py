@@ -122,7 +122,7 @@ def cancelled(answer: Any, error: BaseException | None, evidence: Evidence, clie
     order = mapping.order(answer)
     if order is None or order.live is not False or _original_id(answer) not in {None, client_id}:
         return Ask(f"an answer without our cancelled order (HTTP {evidence.status})")
-    return Accepted(order.venue_id, order.ts)
+    return Accepted(order.venue_id, order.ts, order.filled)
 
 
 def _original_id(answer: Any) -> Any:

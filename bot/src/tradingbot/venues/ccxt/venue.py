@@ -252,7 +252,7 @@ class CcxtVenue:
             if isinstance(found, Absent):
                 return Refused("ORDER_NOT_FOUND", f"{client_id} is not known, asked twice")
             if isinstance(found, Found) and not found.live:
-                return Accepted(found.venue_id, self._now_us())
+                return Accepted(found.venue_id, self._now_us(), found.filled)
             cause = judged.cause
             if isinstance(found, Unavailable) and not (again and self.gateway.skew_doubted):
                 return Unknown(f"{cause}; looked up: {found.cause}")

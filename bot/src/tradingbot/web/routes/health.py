@@ -11,6 +11,7 @@ from tradingbot import __version__
 from tradingbot.domain.money import plain
 from tradingbot.observe import metrics, system
 from tradingbot.web import answers, figures
+from tradingbot.web.auth import weakness
 from tradingbot.web.keys import CONTROL, FLAGS, HEALTH, METRICS, RELOAD, SETTINGS
 from tradingbot.web.openapi import Api, Call, Nothing
 
@@ -86,6 +87,7 @@ def dependencies(
         else _unused("kubernetes"),
         _redis(control, flags) if flags else _unused("redis"),
         _configuration(reload) if reload else _unused("configuration file"),
+        _api_key(settings) if settings.http.api_key else _unused("API key"),
     ]
 
 
@@ -101,6 +103,11 @@ def _configuration(reload: Reload) -> dict[str, str]:
     if reload.waiting:
         detail += f"; counts with the next start: {', '.join(reload.waiting)}"
     return _dependency("configuration file", not reload.problem, detail)
+
+
+def _api_key(settings: Settings) -> dict[str, str]:
+    weak = weakness(settings.http.api_key)
+    return _dependency("API key", not weak, weak or "set")
 
 
 def _dependency(name: str, up: object, detail: str) -> dict[str, str]:
