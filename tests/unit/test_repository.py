@@ -84,3 +84,16 @@ def test_no_test_is_skipped_in_silence() -> None:
         if skipping.search(text_of(path))
     ]
     assert found == []
+
+
+def test_every_test_that_a_document_names_exists() -> None:
+    named = {
+        (str(document.relative_to(ROOT)), path, function)
+        for document in committed_files()
+        if document.suffix == ".md"
+        for path, function in re.findall(r"\b(tests/[\w/]+\.py)(?:::(\w+))?", text_of(document))
+    }
+    assert len(named) > 50
+    tests = {path: text_of(ROOT / path) if (ROOT / path).is_file() else "" for _, path, _ in named}
+    wanted = {name: f"def {name[2]}(" if name[2] else "\n" for name in named}
+    assert sorted(name for name in named if wanted[name] not in tests[name[1]]) == []

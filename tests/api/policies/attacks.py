@@ -48,6 +48,7 @@ ANOTHER_STOP = "names another stop"
 NOT_LATCHED = "not latched yet"
 STATUS = "written by the operator alone"
 NO_SPEC = "the operator changes no spec"
+STRANGE = "none of the images that may run here"
 STANDING = "the namespace still asks for the stop"
 RBAC_SAYS_NO = "cannot"
 
@@ -481,11 +482,18 @@ REQUESTS = (
     Attack("go-live-unsigned", SIMULATING, spec("mallory", mode="live"), UNSIGNED),
     Attack("go-live-again-on-anothers-signature", asked_in_simulation, spec("mallory", mode="live"), UNSIGNED),
     Attack("remove-the-requester-of-a-live-bot", APPROVED, spec("mallory", requestedBy=None), KEPT_REQUESTER),
-    Attack("serviceaccount-signs-as-a-person", APPROVED, spec("gitops", image="x", requestedBy="alice"), UNSIGNED),
+    Attack(
+        "serviceaccount-signs-as-a-person",
+        APPROVED,
+        spec("gitops", image="registry.example/bot:2", requestedBy="alice"),
+        UNSIGNED,
+    ),
     Attack(
         "person-signs-as-a-serviceaccount",
         APPROVED,
-        lambda w, b: w.patch("mallory", b, {"spec": {"image": "x", "requestedBy": w.account_name("gitops")}}),
+        lambda w, b: w.patch(
+            "mallory", b, {"spec": {"image": "registry.example/bot:2", "requestedBy": w.account_name("gitops")}}
+        ),
         UNSIGNED,
     ),
     Attack(
@@ -520,6 +528,38 @@ REQUESTS = (
         APPROVED,
         spec("mallory", emergencyStop={"active": True}, risk={"maxDrawdown": 0.9}),
         UNSIGNED,
+    ),
+)
+
+STRANGERS = (
+    Attack("run-an-image-of-ones-own", SIMULATING, spec("mallory", image="registry.example/mine:1"), STRANGE),
+    Attack(
+        "run-an-image-of-ones-own-live",
+        APPROVED,
+        spec("mallory", image="registry.example/mine:1", requestedBy="mallory"),
+        STRANGE,
+    ),
+    Attack(
+        "run-an-image-whose-name-begins-alike", SIMULATING, spec("mallory", image="registry.example/bots:1"), STRANGE
+    ),
+    Attack("create-with-an-image-of-ones-own", nothing, creating("mallory", image="mine"), STRANGE),
+    Attack(
+        "give-the-keys-to-an-image-of-before-the-policy",
+        lambda w: w.strange,
+        spec("mallory", exchange={"credentialsSecretRef": {"name": "another-account"}}),
+        STRANGE,
+    ),
+    Attack(
+        "go-live-with-an-image-of-before-the-policy",
+        lambda w: w.strange,
+        spec("mallory", mode="live", requestedBy="mallory"),
+        STRANGE,
+    ),
+    Attack(
+        "image-of-ones-own-hidden-behind-a-stop",
+        SIMULATING,
+        spec("mallory", image="registry.example/mine:1", emergencyStop={"active": True}),
+        STRANGE,
     ),
 )
 
@@ -677,4 +717,4 @@ ACCESS = (
     ),
 )
 
-ATTACKS: tuple[Attack, ...] = APPROVALS + REQUESTS + RESUMES + STOPS + FORGERIES + ACCESS
+ATTACKS: tuple[Attack, ...] = APPROVALS + REQUESTS + STRANGERS + RESUMES + STOPS + FORGERIES + ACCESS

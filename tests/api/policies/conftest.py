@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 from tests.api.crd.server import ROOT, Manifest, Refused, Server, install_crd
-from tests.api.policies.world import EDITORS, NEVER_APPROVE, World, approval, refused
+from tests.api.policies.world import EDITORS, IMAGES, NEVER_APPROVE, World, approval, refused
 from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
@@ -146,6 +146,8 @@ def store_what_no_policy_would_let_in(world: World) -> None:
             ),
         )
         world.legacy.append(name)
+    strange = world.manifest(world.strange, image="registry.example/old:1")
+    world.server.request("POST", world.path(), strange)
 
 
 @pytest.fixture(scope="session")
@@ -172,6 +174,7 @@ def world(kubeconfig: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         settings = (
             f"watchNamespaces={json.dumps([trading, other])}",
             f"policies.neverApprove={json.dumps(NEVER_APPROVE)}",
+            f"policies.images={json.dumps(IMAGES)}",
             f"policies.requesterServiceAccounts={json.dumps([f'system:serviceaccount:{trading}:gitops'])}",
         )
         rendered = render(system, *settings)
@@ -225,7 +228,7 @@ def wait_until_in_force(world: World) -> None:
     once = f"{probe}?dryRun=All"
     wrong = {
         "approval": {"approval": {"comment": "probe"}},
-        "requester": {"image": "registry.example/probe:1"},
+        "requester": {"image": "registry.example/bot:probe"},
         "resume": {"resume": {"reason": "probe"}},
     }
     for policy, spec in wrong.items():
@@ -235,6 +238,11 @@ def wait_until_in_force(world: World) -> None:
             return refused(lambda: world.server.request("PATCH", once, {"spec": spec}, patch), f".{policy}'")
 
         eventually(answer, f"the policy {policy} is in force")
+    strange = world.manifest("strange", image="registry.example/probe:1")
+    eventually(
+        lambda: refused(lambda: world.server.request("POST", f"{world.path()}?dryRun=All", strange), ".image'"),
+        "the policy image is in force",
+    )
     status = f"{probe}/status?dryRun=All"
     change: Manifest = {"status": {"state": "ACTIVE"}}
     eventually(

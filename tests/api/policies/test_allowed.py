@@ -262,6 +262,21 @@ def test_the_length_of_an_approval_is_a_value() -> None:
     assert any("duration('168h')" in text and "at most 7 days" in text for text in texts)
 
 
+def test_any_image_runs_where_no_list_is_given() -> None:
+    assert not [m for m in render("anywhere") if m["metadata"]["name"].endswith(".image")]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [STOP["spec"], {"logLevel": "DEBUG"}, {"trading": "Paused"}, {"image": None}, {"image": "registry.example/bot:3"}],
+    ids=str,
+)
+def test_a_bot_with_an_image_of_before_the_list_may_be_stopped_changed_and_corrected(
+    world: World, change: dict[str, Any]
+) -> None:
+    world.patch("mallory", world.strange, {"spec": change}, query="?dryRun=All")
+
+
 # --- caveats: what is possible all the same, and documented ---------------------------------------------------------
 
 

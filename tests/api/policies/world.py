@@ -36,6 +36,7 @@ PEOPLE = {
 }
 GROUPS = {"gary": ["interns"]}
 NEVER_APPROVE = ["robot", "interns"]
+IMAGES = ["registry.example/bot:", "registry.example/bot@"]
 
 
 def ahead(**delta: float) -> str:
@@ -79,6 +80,8 @@ class World:
     """Real ServiceAccounts with real tokens: gitops, ci (may edit), wildcard (every verb), approving (may approve)."""
     legacy: list[str] = field(default_factory=list)
     """Bots that were stored before the policies were, with everything wrong that the policies look for."""
+    strange: str = "strange-image"
+    """A simulation that was stored before the policies were, with an image that none of them would let in."""
     serial: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
 
     def with_the_policy_approval_only(self) -> World:
