@@ -1,4 +1,4 @@
-"""Hypothesis without a stop watch: the machine is shared, and a slow example is not a wrong one."""
+"""What a test of the bot leaves behind ends with it."""
 
 from __future__ import annotations
 
@@ -7,15 +7,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 import structlog
-from hypothesis import settings
 
 from tradingbot.domain import secrecy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-settings.register_profile("bot", deadline=None)
-settings.load_profile("bot")
 
 
 @pytest.fixture(autouse=True)
