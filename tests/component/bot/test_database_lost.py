@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from tests.support import postgresql
 
+KEY = "x" * 32
 TRADES = "SELECT count(*) FROM simulation.trades"
 
 
@@ -79,6 +80,25 @@ async def test_a_stop_without_a_database_holds_and_is_written_when_it_is_back(
     assert bot.end() == 0
     await audit(own.url())
     await api.stop()
+
+
+async def test_a_stop_over_the_api_says_whether_it_outlives_the_process(
+    own: postgresql.Server, bots: Callable[..., BotProcess]
+) -> None:
+    bot = bots("pod", own.url(), environment={"API_KEY": KEY}).start()
+    await bot.trading()
+    await asyncio.to_thread(own.stop, hard=True)
+    await bot.until(lambda s: s["state"] == "HALTED")
+    code, answer = await bot.ask("POST", "/api/v1/bot/emergency-stop", **{"X-API-Key": KEY})
+    assert (code, answer["state"], answer["stop"]["durable"]) == (202, "KILLED", False)
+    await asyncio.to_thread(own.start)
+    await bot.until(lambda s: s["stop"]["durable"])
+    bot.kill()
+    bot.start()
+    status = await bot.until(lambda s: s["role"] == "trading" and s["ready"])
+    assert (status["state"], status["stop"]["id"]) == ("KILLED", answer["stop"]["id"])
+    assert bot.end() == 0
+    await audit(own.url())
 
 
 async def test_sigterm_without_a_database_ends_in_bounded_time(

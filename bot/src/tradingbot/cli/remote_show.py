@@ -60,11 +60,12 @@ def _pairs(console: Console, pairs: Sequence[tuple[str, str]]) -> None:
 
 def state(answer: dict[str, Any], console: Console) -> None:
     """Show a state and what restricts it."""
-    console.print(_colored(answer["state"]) + ("" if answer.get("durable", True) else " [yellow](being written)[/]"))
+    stop = answer.get("stop")
+    durable = answer.get("durable", True) and (stop or {}).get("durable", True)
+    console.print(_colored(answer["state"]) + ("" if durable else " [yellow](being written)[/]"))
     for one in answer.get("reasons", []):
         name = f" (id {one['id']})" if one.get("id") else ""
         console.print(f"  {_colored(one['state'])} by {escape(one['source'])}{escape(name)}: {escape(one['reason'])}")
-    stop = answer.get("stop")
     if stop:
         outcome = stop.get("outcome") or {"state": "PENDING", "message": "being carried out"}
         console.print(f"  stop {escape(stop['id'])}: {escape(outcome['state'])}, {escape(outcome['message'])}")

@@ -139,9 +139,7 @@ class Control:
 
     async def _carry_out_stop(self) -> None:
         """Make the latch durable (a second at most is waited for it), then take entry orders back."""
-        self._keep_writing()
-        if self._writing is not None:
-            await asyncio.wait({self._writing}, timeout=LATCH_SECONDS)
+        await self.until_durable(LATCH_SECONDS)
         if self.runner is not None:
             await self.runner.cancel_now()
 
@@ -220,6 +218,19 @@ class Control:
             return
         self.latch(msgspec.structs.replace(row, close_positions=close), durable=close == row.close_positions)
         _log.error("emergency stop found in the database", stop_id=row.stop_id, since=row.since, reason=row.reason)
+
+    @property
+    def durable(self) -> bool:
+        """Whether the emergency stop that counts is in the database as it stands, its outcome too."""
+        return self.stop is not None and self._durable
+
+    async def until_durable(self, seconds: float) -> bool:
+        """Wait a bounded time until the emergency stop is in the database; say whether it is."""
+        if not self.durable:
+            self._keep_writing()
+            if self._writing is not None:
+                await asyncio.wait({self._writing}, timeout=seconds)
+        return self.durable
 
     # -- looking ---------------------------------------------------------------------------------------------------
 

@@ -106,6 +106,7 @@ def status(settings: Settings, control: Control, health: Health) -> dict[str, An
             "source": stop.origin,
             "reason": stop.reason,
             "close_positions": stop.close_positions,
+            "durable": control.durable,
             "outcome": stop.outcome,
         },
         "last_stop": None

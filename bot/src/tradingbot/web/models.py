@@ -37,6 +37,8 @@ class Stop(Answer):
     source: str
     reason: str
     close_positions: bool
+    durable: bool
+    """Whether the database holds the stop, as it is told here. Until it does, the stop holds in this process alone."""
     outcome: dict[str, Any] | None
 
 

@@ -90,14 +90,13 @@ async def test_an_emergency_stop_ends_what_waits_and_keeps_the_protection(
         await bot.trading()
         world.price = RISE
         await until(world.resting, "the stop rests", bot)
-        code, _ = await bot.ask("POST", "/api/v1/bot/emergency-stop", **{"X-API-Key": KEY})
-        assert code == 202
-        await bot.until(lambda status: "CANCELLED" in str(status["stop"]))
-        assert len(world.resting()) == 1
+        code, answer = await bot.ask("POST", "/api/v1/bot/emergency-stop", **{"X-API-Key": KEY})
+        assert (code, answer["stop"]["durable"]) == (202, True)
         bot.kill()
+        assert len(world.resting()) == 1
         bot.start()
-        status = await bot.until(lambda status: status["ready"] and status["state"] == "KILLED")
-        assert status["positions"] == 1
+        status = await bot.until(lambda status: "CANCELLED" in str(status["stop"]) and status["stop"]["durable"])
+        assert (status["state"], status["positions"]) == ("KILLED", 1)
         assert len(world.resting()) == 1
         assert len(world.truth.orders) == 2, "nothing was sent after the stop"
         assert await asyncio.to_thread(bot.end) == 0

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from tradingbot.observe import logs
 from tradingbot.runtime.commands import PAUSE, way_out
+from tradingbot.runtime.control import LATCH_SECONDS
 from tradingbot.web import answers, asks, models
 from tradingbot.web.keys import COMMANDS, CONTROL, HEALTH, SETTINGS
 from tradingbot.web.openapi import Api, Call, Nothing
@@ -111,12 +112,17 @@ async def resume(call: Call[Nothing, asks.Resume]) -> web.Response:
     "POST", "/api/v1/bot/emergency-stop", TAG, query=asks.EmergencyStop, answer=models.Status, status=202, key=True
 )
 async def emergency_stop(call: Call[asks.EmergencyStop, Nothing]) -> web.Response:
-    """Stop everything now; the answer says which stop counts, its outcome follows in /api/v1/status."""
+    """Stop everything now; the answer says which stop counts, its outcome follows in /api/v1/status.
+
+    The gate is closed at once. The answer waits a second at most for the database: with `stop.durable` true the stop
+    outlives this process; with false it is still being written, and is lost if the process ends before.
+    """
     control = call.app[CONTROL]
     stop_id = f"api-{int(control.clock.now().timestamp() * 1000)}"
     close = call.query.close_positions
     row = control.emergency_stop(stop_id, "api", call.query.reason, close_positions=close)
-    _log.warning("emergency stop asked for over the API", stop_id=row.stop_id)
+    durable = await control.until_durable(LATCH_SECONDS)
+    _log.warning("emergency stop asked for over the API", stop_id=row.stop_id, durable=durable)
     return answers.json(answers.status(call.app[SETTINGS], control, call.app[HEALTH]), 202)
 
 
