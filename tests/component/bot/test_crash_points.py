@@ -15,7 +15,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.component.bot.crash.world import World
+from tests.component.bot.crash.world import Outage, World
 
 from tradingbot.core.desk import Desk
 from tradingbot.domain import events
@@ -74,6 +74,19 @@ async def test_at_some_awaits_while_the_exchange_answers_badly(seed: int) -> Non
     for deadly in range(1 + seed, count + 1, STEP):
         world = await died(deadly, seed, FAULTS)
         assert world.broken() == [], f"seed {seed}, died at await {deadly}, {world.points.where}"
+
+
+@pytest.mark.parametrize("written", [False, True], ids=["not written", "written, not heard"])
+async def test_at_every_commit_that_gets_no_answer_while_a_person_stops_the_bot(written: bool) -> None:
+    """What is written when the database is back is what was to be written: rows and saved state agree."""
+    whole = World()
+    await whole.live()
+    for seq in range(1, len(whole.database.batches) + 1):
+        world = World()
+        world.database.outage = Outage(seq, written=written)
+        await world.live()
+        assert "after an outage" in world.points.where, f"commit {seq} was made"
+        assert world.broken() == [], f"no answer to commit {seq}"
 
 
 @pytest.mark.parametrize("deadly", [40, 111, 222, 333])

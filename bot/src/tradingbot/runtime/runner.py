@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from copy import copy
 from typing import TYPE_CHECKING, TypeVar
 
 from tradingbot.core import notes, picture, snapshot
@@ -208,6 +209,11 @@ class Runner:
         self.publish(current)
 
     def _batch(self, effects: Sequence[fx.Effect]) -> Batch:
+        """Return what is written of these effects, as things stand now.
+
+        Its rows are copies: while the database is away orders and positions go on changing, and a later attempt must
+        write what the saved state of the same batch says.
+        """
         state = self.engine.state
         self._stepped = False
         batch = Batch(
@@ -233,11 +239,11 @@ class Runner:
                 case fx.OrderMoved(client_id=client_id):
                     order = state.orders.get(client_id)
                     if order is not None:
-                        batch.orders[client_id] = order
+                        batch.orders[client_id] = copy(order)
                 case fx.Traded(trade=trade):
                     batch.trades.append(trade)
                 case fx.PositionMoved(symbol=symbol):
-                    batch.positions[symbol] = state.book.positions[symbol]
+                    batch.positions[symbol] = copy(state.book.positions[symbol])
                 case fx.Post():
                     batch.posts.append(effect)
                 case fx.Decide(decision=decision):

@@ -208,7 +208,7 @@ class Session:
         cursor = dict(loaded.cursor) if loaded is not None else {}
         runner = self._runner(engine, venue, keeper, loaded, cursor)
         if loaded is not None:
-            _check(loaded, engine.state)
+            check_rows(loaded, engine.state)
             (runner.simulated or runner.agreement).load(loaded.venue)
         if self._live is not None:
             await self._live.warm_up(runner)
@@ -332,7 +332,7 @@ def _note(runner: Runner, kind: Kind, text: str) -> Note:
     return Note(key=f"{kind}:{runner.keeper.epoch}", kind=kind, title=title, text=text)
 
 
-def _check(loaded: Loaded, state: EngineState) -> None:
+def check_rows(loaded: Loaded, state: EngineState) -> None:
     """Refuse to trade on a state that its own rows contradict."""
     ours = {account: {a: v for a, v in assets.items() if v} for account, assets in state.book.balances.items()}
     theirs = {account: {a: v for a, v in assets.items() if v} for account, assets in loaded.balances.items()}

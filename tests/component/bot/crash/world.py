@@ -18,10 +18,11 @@ from tradingbot.domain.market import MINUTE, SECOND, Candle
 from tradingbot.domain.orders import OrderState, Role, Side
 from tradingbot.observe import health
 from tradingbot.observe.metrics import Metrics
-from tradingbot.ports.store import Batch, Clearing, FencedError, LatchRow, Loaded, StoreError
+from tradingbot.ports.store import Batch, Clearing, FencedError, LatchRow, Loaded, StoreError, UnavailableError
 from tradingbot.risk.limits import Limits
 from tradingbot.runtime.control import Control
 from tradingbot.runtime.runner import Runner
+from tradingbot.runtime.session import check_rows
 from tradingbot.strategy.base import Enter, Exit, Proposal, Strategy
 from tradingbot.strategy.params import Params
 
@@ -56,6 +57,20 @@ class Points:
         if self.dead:
             raise Crash(name)
 
+    def die(self, name: str) -> None:
+        """Kill here, whatever the count."""
+        self.deadly = self.count + 1
+        self(name)
+
+
+class Outage:
+    """The database does not answer a commit; meanwhile a person stops the bot, which dies when it answers again."""
+
+    def __init__(self, seq: int, *, written: bool, attempts: int = 40) -> None:
+        self.seq, self.written, self.left = seq, written, attempts
+        """Number of the commit, whether it was written all the same, and how many times it gets no answer."""
+        self.begun = False
+
 
 class Database:
     """What is durable: the contract of the store, in memory. It outlives every process."""
@@ -67,10 +82,15 @@ class Database:
         self.orders: dict[str, OrderState] = {}
         self.trades: set[str] = set()
         self.rows: list[LatchRow] = []
+        self.balances: dict[str, dict[str, Decimal]] = {}
+        self.positions: dict[str, Decimal] = {}
+        self.outage: Outage | None = None
 
     def commit(self, batch: Batch, epoch: int) -> None:
         if epoch != self.epoch:
             raise FencedError("over")
+        if self.batches and batch.seq == len(self.batches):
+            return  # The same batch twice is written once.
         if batch.seq != len(self.batches) + 1:
             raise StoreError("the history has a gap")
         self.batches.append(batch)
@@ -81,6 +101,11 @@ class Database:
             assert trade.trade_id not in self.trades, "a trade is booked once"
             self.trades.add(trade.trade_id)
         self.orders.update({client_id: order.state for client_id, order in batch.orders.items()})
+        self.positions.update({symbol: position.quantity for symbol, position in batch.positions.items()})
+        for post in batch.posts:
+            for leg in post.postings:
+                assets = self.balances.setdefault(leg.account, {})
+                assets[leg.asset] = assets.get(leg.asset, Decimal(0)) + leg.amount
         for row in batch.latches:
             self.rows.append(msgspec.structs.replace(row, number=len(self.rows) + 1))
 
@@ -90,7 +115,8 @@ class Database:
         last = self.batches[-1]
         return Loaded(
             seq=last.seq, market_ts=last.market_ts, cursor={}, engine=last.engine, venue=last.venue,
-            balances={}, open_orders={}, positions={},
+            balances=self.balances, positions=self.positions,
+            open_orders={client_id: state.value for client_id, state in self.orders.items() if not state.final},
         )  # fmt: skip
 
 
@@ -99,11 +125,27 @@ class Store:
 
     def __init__(self, database: Database, hit: Points) -> None:
         self.database, self.hit = database, hit
+        self.in_an_outage: Callable[[], object] = lambda: None
 
     async def commit(self, batch: Batch, epoch: int) -> None:
         self.hit("before the commit")
+        outage = self.database.outage
+        if outage is not None and batch.seq == outage.seq and outage.left:
+            self._gone(outage, batch, epoch)
         self.database.commit(batch, epoch)
+        if outage is not None and batch.seq == outage.seq:
+            self.database.outage = None
+            self.hit.die("before the commit's answer is heard, after an outage")
         self.hit("before the commit's answer is heard")
+
+    def _gone(self, outage: Outage, batch: Batch, epoch: int) -> None:
+        if not outage.begun:
+            outage.begun = True
+            if outage.written:
+                self.database.commit(batch, epoch)
+            self.in_an_outage()
+        outage.left -= 1
+        raise UnavailableError("the database went away")
 
     async def latches(self, known: Sequence[int] = ()) -> list[LatchRow]:
         del known
@@ -190,12 +232,17 @@ def price_at(tick: int) -> Decimal:
     return Decimal(next((price for begin, price in sorted(PRICES.items(), reverse=True) if tick >= begin), 100))
 
 
+async def _renewed() -> None:
+    """Prolong a lease that does not end."""
+
+
 class Process:
     """What `runtime.session` does, without its tasks: load, agree, trade."""
 
     def __init__(self, database: Database, exchange: Exchange, points: Points) -> None:
         self.database, self.exchange = database, exchange
         self.store, self.clock = Store(database, points), Clock(exchange)
+        self.store.in_an_outage = self.stop
         self.venue = Venue(exchange, points)
         self.control = Control(cast("Any", self.store), self.clock, health.new(self.clock), METRICS)
         database.epoch += 1
@@ -209,13 +256,17 @@ class Process:
             strategy_interval=0,
         )
         self.engine = Engine(settings, self.control.board, {BTC.symbol: BTC}, strategy(SCRIPT), state)
-        keeper = SimpleNamespace(epoch=database.epoch, valid=True)
+        keeper = SimpleNamespace(epoch=database.epoch, valid=True, renew=_renewed)
         self.runner = Runner(
             self.engine, self.venue, cast("Any", self.store), cast("Any", keeper), self.clock, self.control.health,
             METRICS, self.control.publish, loaded.seq if loaded else 0, {},
         )  # fmt: skip
         if loaded is not None:
+            check_rows(loaded, self.engine.state)
             self.runner.agreement.load(loaded.venue)
+
+    def stop(self) -> None:
+        self.control.emergency_stop("api-1", "api", "a person", close_positions=False)
 
     async def begin(self) -> None:
         from tradingbot.domain.states import State
@@ -230,7 +281,7 @@ class Process:
     async def tick(self, tick: int) -> None:
         if tick >= STOP_TICK and not self.database.rows:
             # Whoever got no answer asks again.
-            self.control.emergency_stop("api-1", "api", "a person", close_positions=False)
+            self.stop()
         agreement = self.runner.agreement
         await agreement.orders()
         if tick % 5 == 0 or not agreement.settled:
