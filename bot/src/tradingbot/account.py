@@ -11,7 +11,6 @@ from tradingbot.domain.errors import ConfigurationError
 from tradingbot.domain.instrument import MarketType
 from tradingbot.domain.market import timeframe
 from tradingbot.feeds.live import LiveFeed
-from tradingbot.ports.clock import SteadyClock
 from tradingbot.venues.ccxt.gateway import Credentials
 from tradingbot.venues.ccxt.live import LiveVenue
 from tradingbot.venues.ccxt.terms import VenueConfig
@@ -100,13 +99,13 @@ class Link:
         """Return what is traded, once opened."""
         return self.venue.instruments
 
-    async def open(self, symbols: frozenset[str]) -> str:
+    async def open(self, symbols: frozenset[str], held: frozenset[str]) -> str:
         """Connect; return why not, empty when it is done."""
-        return await self.venue.open(symbols, account=self.live)
+        return await self.venue.open(symbols | held, held=held - symbols, account=self.live)
 
     def follow(self, arrived: Callable[[], None]) -> Following:
         """Return the market of what is connected."""
-        return LiveFeed(self.venue, self.instruments, self._timeframe, SteadyClock(self._clock), arrived)
+        return LiveFeed(self.venue, self.instruments, self._timeframe, self._clock, arrived)
 
     async def close(self) -> None:
         """End the connections."""

@@ -21,6 +21,7 @@ async def test_the_second_waits_is_ready_and_takes_over_at_once(database: str, b
     new.start()
     waiting = await new.until(lambda status: status["ready"])
     assert (waiting["role"], waiting["state"], waiting["epoch"]) == ("standby", "ACTIVE", 0)
+    assert waiting["entry_orders"] is None, "it does not know, and what is not known is not none"
     assert (await new.get("/ready"))[0] == 200
     await until_rows(database, TRADES, 3)
     assert (await new.get("/api/v1/status"))[1]["role"] == "standby"

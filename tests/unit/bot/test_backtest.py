@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import subprocess
 import sys
+from contextlib import contextmanager
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,6 +32,8 @@ from tradingbot.runtime.clock import WallClock
 from tradingbot.runtime.runner import Runner
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from tradingbot.ports.store import Batch
 
 TEN_DAYS = "2022-01-10T23:01"
@@ -309,6 +313,42 @@ def test_a_folder_that_cannot_be_made_is_found_out_first(tmp_path: Path) -> None
     done = invoke("--output", str(tmp_path / "file" / "below"))
     assert done.exit_code == 74
     assert "cannot write or read a file" in done.stderr
+
+
+@contextmanager
+def no_file_longer_than(size: int) -> Iterator[None]:
+    """What a disk does that is full: to this process, no file grows beyond so many bytes."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.parametrize("first", [0, 1], ids=["neither file fits", "one of the two fits"])
+def test_on_a_full_disk_the_report_from_before_stays_whole_and_the_way_out_is_said(tmp_path: Path, first: int) -> None:
+    market = ("--data", "synthetic", "--to", "2024-01-02")
+    assert invoke("--output", str(tmp_path), *market).exit_code == 0
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    room = first * min(len(content) for content in before.values()) + 64
+    with no_file_longer_than(room):
+        done = invoke("--output", str(tmp_path), "--param", "entry_lookback=30", *market)
+    assert done.exit_code == 74
+    assert "cannot write or read a file" in done.stderr
+    assert "choose another folder with --output; a report that was there before is kept" in done.stderr
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before, "nothing half, nothing beside it"
+    assert invoke("--output", str(tmp_path), "--param", "entry_lookback=30", *market).exit_code == 0
+    assert (tmp_path / "backtest.json").read_bytes() != before["backtest.json"]
+
+
+@pytest.mark.parametrize("room", [0, 4096])
+def test_candles_that_do_not_fit_into_the_temporary_folder_are_not_traded_as_far_as_they_do(room: int) -> None:
+    with no_file_longer_than(room):
+        done = invoke()
+    assert done.exit_code == 65
+    assert "1m.parquet" in done.stderr
+    assert "File too large" in done.stderr or "set TMPDIR to another folder" in done.stderr
 
 
 def test_a_strategy_that_raises_ends_trading_with_its_own_exit_code(

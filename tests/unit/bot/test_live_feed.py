@@ -177,3 +177,20 @@ async def test_old_candles_that_keep_coming_are_as_stale_as_none(exchange: Excha
     feed.source.candles = late  # type: ignore[method-assign]
     assert await look(feed) == [10, 11]
     assert feed.stale() == "no candle of BTC/USDT has come for 880 s"
+
+
+@pytest.mark.parametrize(("wall", "steady"), [(3600.0, 0.0), (-3600.0, 0.0), (0.0, 3600.0)])
+async def test_a_clock_that_jumps_finishes_no_candle_and_makes_nothing_stale_for_good(
+    exchange: Exchange, wall: float, steady: float
+) -> None:
+    now, monotonic = exchange.now, exchange.monotonic
+    feed = follow(exchange)
+    await look(feed)
+    exchange.now = lambda: now() + timedelta(seconds=wall)  # type: ignore[method-assign]
+    exchange.monotonic = lambda: monotonic() + steady  # type: ignore[method-assign]
+    exchange.seconds = 630.0
+    assert await look(feed) == [], "the one of this minute is not finished"
+    exchange.seconds = 662.0
+    exchange.trade(11)
+    assert await look(feed) == [10]
+    assert feed.stale() == ""

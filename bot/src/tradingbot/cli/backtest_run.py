@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import sys
 import time
@@ -20,10 +21,11 @@ from tradingbot.domain.market import SECOND
 from tradingbot.report.html import page
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
 EXIT_DATA, EXIT_SOFTWARE, EXIT_OUTPUT, EXIT_CONFIGURATION, EXIT_INTERRUPTED = 65, 70, 74, 78, 130
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _DATA_REASONS = ("DataNotFound", "UnknownSymbol")
 
 
@@ -36,7 +38,10 @@ def run(options: Options, output: Path | None, *, as_json: bool) -> int:
         errors.print(f"{error.reason}: {error.message}", markup=False, soft_wrap=True)
         return EXIT_DATA if error.reason in _DATA_REASONS else EXIT_CONFIGURATION
     except OSError as error:
-        errors.print(f"cannot write or read a file: {error}", markup=False, soft_wrap=True)
+        text = f"cannot write or read a file: {error}"
+        if error.errno in _FULL:
+            text += ". Make room, or choose another folder with --output; a report that was there before is kept"
+        errors.print(text, markup=False, soft_wrap=True)
         return EXIT_OUTPUT
     except KeyboardInterrupt:
         errors.print("interrupted: nothing was written", markup=False)
@@ -60,8 +65,7 @@ def _run(options: Options, output: Path | None, *, as_json: bool, errors: Consol
     result = results.build(backtest)
     document = results.encode(result)
     if output is not None:
-        _write(output / "backtest.json", document)
-        _write(output / "report.html", page(document).encode())
+        _write({output / "backtest.json": document, output / "report.html": page(document).encode()})
     if as_json:
         sys.stdout.buffer.write(document)
         sys.stdout.flush()
@@ -80,11 +84,19 @@ def _run(options: Options, output: Path | None, *, as_json: bool, errors: Consol
     return 0
 
 
-def _write(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all."""
-    part = path.with_name(f".{path.name}.part")
-    part.write_bytes(content)
-    part.replace(path)
+def _write(files: Mapping[Path, bytes]) -> None:
+    """Write files whole, all of them or none: what was there before stays until everything is on the disk."""
+    parts = {path: path.with_name(f".{path.name}.part") for path in files}
+    try:
+        for path, content in files.items():
+            parts[path].write_bytes(content)
+        for path, part in parts.items():
+            part.replace(path)
+    except OSError:
+        for part in parts.values():
+            with contextlib.suppress(OSError):
+                part.unlink(missing_ok=True)
+        raise
 
 
 @contextlib.contextmanager

@@ -28,7 +28,7 @@ PATIENCE = 3
 """A stop-loss that was refused so often in a row is not tried again: the position is closed."""
 TRIGGERED = "WOULD_TRIGGER"
 """The venue's word for a stop whose price is reached already."""
-PASSING = ("RATE_", "BANNED", "OVERLOADED", "CLOCK_", "CLOSED", "NOT_CONNECTED")
+PASSING = ("RATE_", "BANNED", "OVERLOADED", "CLOCK_", "CLOSED", "NOT_CONNECTED", "MARKET_CLOSED")
 """Refusals that say nothing about the order: it did not leave, or the venue had no time for it."""
 LONGEST_PAUSE = 60 * SECOND
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from tradingbot.domain.market import SECOND, Candle
 from tradingbot.feeds.guard import Guard
+from tradingbot.ports.clock import SteadyClock
 from tradingbot.ports.venue import Unavailable
 
 if TYPE_CHECKING:
@@ -50,12 +51,14 @@ class LiveFeed:
         self._last: dict[str, int] = {}
         self._prices: dict[str, int] = {}
         self._ready: list[Candle] = []
+        self._steady = SteadyClock(clock)
         self._begun = self._now()
         self._heard = dict.fromkeys(self.instruments, clock.monotonic())
         """By symbol, when a candle came last (monotonic seconds): none may come although its time is a good one."""
 
     def _now(self) -> int:
-        return round(self.clock.now().timestamp() * SECOND)
+        """Return the time, and in doubt the earlier one: no candle is finished because a clock jumped ahead."""
+        return round(min(self.clock.now(), self._steady.now()).timestamp() * SECOND)
 
     # -- the past --------------------------------------------------------------------------------------------------
 
@@ -128,10 +131,11 @@ class LiveFeed:
     def _finished(self, symbol: str, rows: Sequence[Row]) -> list[Candle]:
         """Return the finished candles that are new, guarded, with the number of those that are missing before each."""
         guard, instrument, now = self.guards[symbol], self.instruments[symbol], self._now()
+        latest = round(max(self.clock.now(), self._steady.now()).timestamp() * SECOND) + FUTURE
         found: list[Candle] = []
         for number, row in enumerate(rows):
             last, closed = self._last.get(symbol), row.opened + self.length
-            if (last is not None and row.opened < last) or row.opened > now + FUTURE:
+            if (last is not None and row.opened < last) or row.opened > latest:
                 continue
             prices = (row.open, row.high, row.low, row.close)
             if number + 1 == len(rows) and now < closed + GRACE:

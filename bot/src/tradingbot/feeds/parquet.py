@@ -99,6 +99,7 @@ def _write(guard: Guard, packed: bytearray, out: BinaryIO) -> Guard:
     flaws = [guard.flaws.get(flaw, 0) for flaw in Flaw]
     out.write(HEADER.pack(guard.kept, *flaws))
     out.write(packed)
+    out.flush()
     return guard
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bisect
 import mmap
+import os
 import subprocess
 import sys
 import tempfile
@@ -50,8 +51,12 @@ class Table:
             if done.returncode:
                 last = done.stderr.decode(errors="replace").strip().splitlines()[-1:]
                 raise ConfigurationError("DataNotFound", f"{recording.path.name}: {' '.join(last) or 'cannot be read'}")
+            size = os.fstat(file.fileno()).st_size
+            self.count, *flaws = HEADER.unpack(os.pread(file.fileno(), HEADER.size, 0).ljust(HEADER.size, b"\0"))
+            if size < HEADER.size + self.count * self.row.size or not size:
+                text = f"{recording.path.name}: its rows do not fit into {tempfile.gettempdir()}: make room there, "
+                raise ConfigurationError("DataNotFound", f"{text}or set TMPDIR to another folder")
             self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-        self.count, *flaws = HEADER.unpack_from(self._map, 0)
         self.flaws = {flaw.value: number for flaw, number in zip(Flaw, flaws, strict=True) if number}
         left_out = sum(flaws)
         if self.count < 2 or left_out > WORST * (self.count + left_out):

@@ -22,7 +22,9 @@ MOST_REASONS, LONGEST_REASON = 8, 400
 SECONDS = 60.0
 """How long it may take, all questions together."""
 OK, REFUSED, UNREACHABLE = "OK", "REFUSED", "UNREACHABLE"
-PASSING = ("UNREACHABLE", "CLOCK_UNKNOWN", "ACCOUNT_UNREADABLE")
+SILENT = ("UNREACHABLE", "CLOCK_UNKNOWN", "ACCOUNT_UNREADABLE")
+"""Codes of an exchange that did not answer, or not all of it."""
+PASSING = (*SILENT, "MARKET_CLOSED")
 """Codes of what may be otherwise a minute later; every other reason needs a person."""
 
 
@@ -34,7 +36,7 @@ async def preflight(settings: Settings, clock: Clock) -> dict[str, Any]:
     try:
         async with asyncio.timeout(SECONDS):
             found = await venue.connect()
-            reasons = [*found.reasons]
+            reasons = [*found.reasons, *(f"MARKET_CLOSED: {text}" for text in venue.markets.closed)]
             if found.reachable:
                 reasons += await _account(venue)
     except TimeoutError:
@@ -71,7 +73,7 @@ def _without_consequences(reasons: list[str], venue: CcxtVenue) -> list[str]:
     if not silent:
         return reasons
     causes = [reason for reason in reasons if not reason.startswith("KEY_RIGHTS_UNKNOWN")]
-    if any(reason.startswith(("KEY_REFUSED", *PASSING)) for reason in causes):
+    if any(reason.startswith(("KEY_REFUSED", *SILENT)) for reason in causes):
         return causes
     text = "ACCOUNT_UNREADABLE: the exchange did not say what the key may do"
     return [text + reason.partition(":")[2] if reason not in causes else reason for reason in reasons]

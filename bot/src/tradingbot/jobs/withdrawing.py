@@ -71,7 +71,7 @@ class Withdrawing:
         return True
 
     async def _open_orders(self, symbols: Iterable[str | None]) -> list[Resting] | Unavailable:
-        if not self.venue.rules and not self.venue.untraded:
+        if not self.venue.rules and not self.venue.markets.untraded:
             problem = await self.venue.load_markets(Lane.STOP)
             if problem:
                 return Unavailable(problem)

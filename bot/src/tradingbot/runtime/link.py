@@ -38,8 +38,11 @@ class Link(Protocol):
         """Return what is traded, once opened."""
         ...
 
-    async def open(self, symbols: frozenset[str]) -> str:
-        """Connect; return why not, empty when it is done. Raise `ConfigurationError` for what a person has to mend."""
+    async def open(self, symbols: frozenset[str], held: frozenset[str]) -> str:
+        """Connect; return why not, empty when it is done. Raise `ConfigurationError` for what a person has to mend.
+
+        `held` are symbols in which a position is open.
+        """
         ...
 
     def follow(self, arrived: Callable[[], None]) -> Following:
@@ -63,14 +66,16 @@ class Live:
 
     # -- before the first order ------------------------------------------------------------------------------------
 
-    async def open(self, symbols: frozenset[str], stopping: Callable[[], bool]) -> None:
+    async def open(
+        self, symbols: frozenset[str], stopping: Callable[[], bool], held: frozenset[str] = frozenset()
+    ) -> None:
         """Connect, however long it takes; what cannot be waited out raises."""
         attempt = 0
-        while not stopping() and symbols != self._opened:
+        while not stopping() and symbols | held != self._opened:
             self.health.beat = self.clock.monotonic()
-            problem = await self.link.open(symbols)
+            problem = await self.link.open(symbols, held)
             if not problem:
-                self._opened = symbols
+                self._opened = symbols | held
                 self.control.board.hold("exchange", State.ACTIVE, "")
                 return
             self.health.problem = f"exchange: {problem}"
@@ -80,9 +85,11 @@ class Live:
             await self.clock.sleep(RETRY[min(attempt, len(RETRY) - 1)])
             attempt += 1
 
-    async def instruments(self, symbols: frozenset[str], stopping: Callable[[], bool]) -> Mapping[str, Instrument]:
+    async def instruments(
+        self, symbols: frozenset[str], held: frozenset[str], stopping: Callable[[], bool]
+    ) -> Mapping[str, Instrument]:
         """Return the instruments of the configured symbols, and of those in which a position is held."""
-        await self.open(symbols, stopping)
+        await self.open(symbols, stopping, held)
         self._feed = self.link.follow(self._news)
         return self.link.instruments
 

@@ -200,7 +200,7 @@ class Session:
         state = snapshot.decode(loaded.engine) if loaded is not None else None
         held = frozenset(p.symbol for p in state.book.open_positions()) if state is not None else frozenset()
         if self._live is not None:
-            instruments = await self._live.instruments(self.parts.symbols | held, lambda: self._stopping)
+            instruments = await self._live.instruments(self.parts.symbols, held, lambda: self._stopping)
         else:
             instruments = (await self._open_feed(self.parts.symbols | held)).instruments
         engine = self.parts.engine(keeper.epoch, instruments, self.control.board, state)

@@ -109,7 +109,7 @@ class Status(Open):
     epoch: int
     positions: int
     open_orders: int
-    entry_orders: int
+    entry_orders: int | None
     """Open orders that would open or enlarge a position."""
     account: Any
     """Fingerprint of the key of a live bot, else null; money, in /api/v1/bot/status."""

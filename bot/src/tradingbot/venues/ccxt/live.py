@@ -29,18 +29,20 @@ _PASSING = ("UNREACHABLE", "CLOCK_UNKNOWN", "KEY_RIGHTS_UNKNOWN")
 class LiveVenue(CcxtVenue):
     """`ports.venue.RealVenue` and `ports.feed.CandleSource` of one account at one exchange."""
 
-    async def open(self, symbols: frozenset[str], *, account: bool = True) -> str:
+    async def open(self, symbols: frozenset[str], *, held: frozenset[str] = frozenset(), account: bool = True) -> str:
         """Connect; return why not, empty when it is done. Raise `ConfigurationError` for what only a person can mend.
 
-        Without `account`, prices alone are wanted, and no key is needed.
+        `held` are those of the symbols that are there for a position alone: if the exchange has delisted one, the
+        others are to be managed all the same. Without `account`, prices alone are wanted, and no key is needed.
         """
+        self.held = held
         if symbols != frozenset(self.config.symbols):
             self.config = msgspec.structs.replace(self.config, symbols=tuple(sorted(symbols)))
         if not account:
             await self.gateway.load()
             problem = await self.load_markets()
-            if self.untraded:
-                raise ConfigurationError("UnknownSymbol", "; ".join(self.untraded))
+            if self.markets.untraded:
+                raise ConfigurationError("UnknownSymbol", "; ".join(self.markets.untraded))
             return problem
         report = await self.connect()
         for _ in range(ATTEMPTS - 1):
@@ -59,6 +61,11 @@ class LiveVenue(CcxtVenue):
         report = self.preflight
         if report is None:
             return "not connected yet"
+        if self.markets.gone:
+            return (
+                f"{', '.join(self.markets.gone)}: {self.config.exchange} does not list it any more, and a position is "
+                "open in it; look there what becomes of it. Nothing is entered meanwhile, all else is managed"
+            )
         return "" if report.verdict is Verdict.OK else "; ".join(report.reasons)
 
     async def candles(self, symbol: str, timeframe: str, since: int, count: int) -> Sequence[Row] | Unavailable:

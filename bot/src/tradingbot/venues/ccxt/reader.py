@@ -9,9 +9,9 @@ from tradingbot.venues.ccxt import mapping
 from tradingbot.venues.ccxt.gateway import PROVEN
 from tradingbot.venues.ccxt.history import History, Names, NotToldError
 from tradingbot.venues.ccxt.mapping import MalformedError
+from tradingbot.venues.ccxt.markets import Markets
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
     from decimal import Decimal
 
     from tradingbot.domain.events import Fill
@@ -30,7 +30,7 @@ class Reader:
 
     def __init__(self, gateway: Gateway) -> None:
         self.gateway = gateway
-        self.rules: dict[str, Rules] = {}
+        self.markets = Markets()
         self.names = Names()
         self.history = History(gateway, self.names)
 
@@ -75,10 +75,6 @@ class Reader:
         ):
             return Unavailable("an answer without balances")
         try:
-            return mapping.balances(reply.answer, self._assets())
+            return mapping.balances(reply.answer, self.markets.assets)
         except MalformedError as error:
             return Unavailable(str(error))
-
-    def _assets(self) -> Iterable[str]:
-        instruments = [rules.instrument for rules in self.rules.values()]
-        return {asset for instrument in instruments for asset in (instrument.base, instrument.quote)}

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from tradingbot.domain.money import ZERO, plain
 from tradingbot.domain.orders import Side
 from tradingbot.ports.venue import Absent, Accepted, Found, Refused, Unavailable, Unknown
-from tradingbot.venues.ccxt import mapping, outcome, preflight
+from tradingbot.venues.ccxt import mapping, markets, outcome, preflight
 from tradingbot.venues.ccxt.gateway import PROVEN, Credentials, Gateway, Reply
 from tradingbot.venues.ccxt.history import NotToldError
 from tradingbot.venues.ccxt.limits import Budget, Lane
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from tradingbot.domain.orders import Approved, Intent
     from tradingbot.ports.clock import Clock
     from tradingbot.ports.venue import LookUp, OpenOrder, Outcome
+    from tradingbot.venues.ccxt.markets import Markets
 
 WEIGHT_ORDER = 1
 WEIGHT_CANCEL = 1
@@ -65,8 +66,8 @@ class CcxtVenue:
             options=options or {},
         )
         self.preflight: Preflight | None = None
-        self.untraded: tuple[str, ...] = ()
-        """Symbols of the configuration that the exchange does not trade, each with a sentence."""
+        self.held: frozenset[str] = frozenset()
+        """Symbols that the configuration names no more, and in which a position is open."""
         self._rights = preflight.Rights(cause="not asked yet")
         self.reader = Reader(self.gateway)
         self._sent: OrderedDict[str, float] = OrderedDict()
@@ -81,7 +82,12 @@ class CcxtVenue:
     @property
     def rules(self) -> Mapping[str, Rules]:
         """Return what the exchange demands of orders, by symbol; empty before `connect`."""
-        return self.reader.rules
+        return self.markets.rules
+
+    @property
+    def markets(self) -> Markets:
+        """Return what the exchange said of the markets that are wanted."""
+        return self.reader.markets
 
     @property
     def instruments(self) -> dict[str, Instrument]:
@@ -99,7 +105,7 @@ class CcxtVenue:
 
     async def check(self, unreachable: str = "", lane: Lane = Lane.QUERY) -> Preflight:
         """Measure the clock again and judge anew; entries follow what it says. Cheap: one request."""
-        if not unreachable and not self.rules and not self.untraded:
+        if not unreachable and not self.rules and not self.markets.untraded:
             unreachable = "the markets were not read yet"
         skew = await preflight.measure_skew(self.gateway, self.config.max_skew_ms, lane)
         return self._judge(skew, unreachable)
@@ -114,7 +120,7 @@ class CcxtVenue:
             unreachable,
             skew,
             self._rights,
-            self.untraded,
+            self.markets.untraded,
             proven=proven,
             test_mode=config.test_mode,
             accept_unknown=config.accept_unknown_rights,
@@ -140,17 +146,9 @@ class CcxtVenue:
         problem = reply.unreadable("dict")
         if problem:
             return problem
-        found, untraded = {}, []
-        for symbol in self.config.symbols:
-            market = reply.answer.get(symbol) if isinstance(reply.answer, dict) else None
-            if market is None or not market.get("spot") or market.get("active") is False:
-                untraded.append(f"{symbol} is not traded on {self.config.exchange}'s spot market")
-                continue
-            try:
-                found[symbol] = mapping.rules(market, self.gateway.client.precisionMode)
-            except (MalformedError, KeyError, TypeError) as error:
-                untraded.append(f"the market {symbol} cannot be read: {error}")
-        self.reader.rules, self.untraded = found, tuple(untraded)
+        told = reply.answer if isinstance(reply.answer, dict) else {}
+        config, precision = self.config, self.gateway.client.precisionMode
+        self.reader.markets = markets.read(told, config.symbols, self.held, config.exchange, precision)
         return ""
 
     # -- orders ----------------------------------------------------------------------------------------------------
