@@ -40,6 +40,7 @@ def exported(job: str) -> dict[str, set[str]]:
         made.bots.labels("True").set(1)
         made.live_bots.labels("Trading").set(1)
         made.approval_ends.labels("a/b").set(1)
+        made.contested.labels("a/b", "Service").set(1)
         return _series(made.registry, TARGET_LABELS)
     bot = BotMetrics("breakout", "Spot", "binance", symbols=["BTC/USD"])
     for metric in vars(bot).values():

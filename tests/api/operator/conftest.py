@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.api.crd.server import Server, server_with_crds
 from tests.api.operator.harness import Namespace, OperatorProcess
-from tests.api.operator.live_bots import BotAnswers
+from tests.api.operator.live_bots import BotAnswers, LiveBot
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -60,3 +60,16 @@ def answers() -> Iterator[BotAnswers]:
     made = BotAnswers()
     yield made
     made.close()
+
+
+@pytest.fixture
+def polling(start_operator: StartOperator) -> OperatorProcess:
+    """Start an operator that asks the bots every second."""
+    return start_operator(TBO_BOT_POLL_SECONDS="1")
+
+
+@pytest.fixture
+def bot(namespace: Namespace, answers: BotAnswers, polling: OperatorProcess) -> LiveBot:
+    """Give a bot on its way to live trading."""
+    assert polling.process.poll() is None
+    return LiveBot(namespace, answers)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.api.crd.server import Refused
-from tests.api.operator.live_bots import LIVE, BotAnswers, LiveBot, stamp
+from tests.api.operator.live_bots import LIVE, LiveBot, stamp
 from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
@@ -20,18 +20,6 @@ if TYPE_CHECKING:
     from tests.api.operator.harness import Namespace, OperatorProcess
 
 pytestmark = pytest.mark.api
-
-
-@pytest.fixture
-def polling(start_operator: StartOperator) -> OperatorProcess:
-    """An operator that asks the bots every second."""
-    return start_operator(TBO_BOT_POLL_SECONDS="1")
-
-
-@pytest.fixture
-def bot(namespace: Namespace, answers: BotAnswers, polling: OperatorProcess) -> LiveBot:
-    assert polling.process.poll() is None
-    return LiveBot(namespace, answers)
 
 
 def events(namespace: Namespace) -> list[tuple[str, str]]:
@@ -347,27 +335,3 @@ def test_a_simulation_is_not_made_live_through_its_deployment(bot: LiveBot) -> N
     patch = {"spec": {"template": {"spec": {"containers": [{"name": "bot", "env": env}]}}}}
     bot.namespace.request("PATCH", path, patch, "application/strategic-merge-patch+json")
     eventually(lambda: bot.template()["spec"] == before["spec"], "the simulation")
-
-
-def test_a_pod_that_pretends_to_be_the_preflight_is_not_believed(bot: LiveBot) -> None:
-    bot.simulate()
-    bot.edit(**LIVE)
-    real = eventually(
-        lambda: next(iter(bot.namespace.list("Pod", "app.kubernetes.io/component=preflight")), None), "its pod"
-    )
-    forged = bot.namespace.create(
-        {
-            "apiVersion": "v1",
-            "kind": "Pod",
-            "metadata": {"name": "forged", "labels": real["metadata"]["labels"]},
-            "spec": {"containers": [{"name": "bot", "image": "example/forged"}]},
-        }
-    )
-    said = {"kind": "preflight", "verdict": "OK", "reasons": [], "account": "mine", "checked_at": stamp()}
-    ended = {"exitCode": 0, "message": json.dumps(said), "startedAt": stamp(), "finishedAt": stamp()}
-    bot.namespace.kubelet(forged, ready=False, state={"terminated": ended}, imageID="sha256:cc")
-    eventually(lambda: "verdict" in bot.namespace.status()["preflight"], "a verdict")
-    found = bot.namespace.status()
-    assert found["preflight"]["verdict"] == "FAILED", "the Job controller took it in, and then none is believed"
-    assert "account" not in found["preflight"]
-    assert "requiredDigest" not in found["approval"]

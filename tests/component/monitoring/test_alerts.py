@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.component
 
 OPERATOR = f'job="{monitoring.OPERATOR_JOB}", instance="o"'
+CONTESTED = f'tradingbot_operator_contested_children{{{OPERATOR}, bot="a/b", kind="Service"}}'
 
 
 def bot(name: str, pod: str = "a", more: str = "") -> str:
@@ -164,6 +165,8 @@ CASES = (
     no("TradingBotOperatorForbidden", "none", requests("404", 1)),
     yes("TradingBotNotReady", "one", {f'tradingbot_operator_bots{{{OPERATOR}, ready="False"}}': "1x30"}),
     no("TradingBotNotReady", "all are", {f'tradingbot_operator_bots{{{OPERATOR}, ready="False"}}': "0x30"}),
+    yes("TradingBotChildContested", "one", {CONTESTED: "1x30"}),
+    no("TradingBotChildContested", "over", {CONTESTED: "1x3 _x30"}),
     yes("TradingBotLiveReducing", "one", {f'tradingbot_operator_live_bots{{{OPERATOR}, state="Reducing"}}': "1x30"}),
     no("TradingBotLiveReducing", "none", {f'tradingbot_operator_live_bots{{{OPERATOR}, state="Reducing"}}': "0x30",
                                           f'tradingbot_operator_live_bots{{{OPERATOR}, state="Trading"}}': "3x30"}),

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 Manifest = dict[str, Any]
 Name = tuple[str, str, str]
 
+WHOLE = ("selector", "podSelector", "nodeSelector")
+"""Maps that are one value to the server, whatever is in them."""
 KEYS = ("name", "uid", "containerPort", "mountPath")
 
 
@@ -36,6 +38,8 @@ class FakeKube:
     crash_after: int | None = None
     refuse: Callable[[str, str, Manifest], Exception | None] | None = None
     on_write: Callable[[str, str, str], None] | None = None
+    after_write: Callable[[], None] | None = None
+    """What happens to the object of this very write, once, before its answer."""
     _applied: dict[Name, Manifest] = field(default_factory=dict)
     _versions: Any = field(default_factory=lambda: itertools.count(100))
     _uids: Any = field(default_factory=lambda: itertools.count(1))
@@ -172,6 +176,9 @@ class FakeKube:
             self.on_write(verb, kind, name)
 
     def _after(self, verb: str, name: Name) -> Manifest:
+        if self.after_write is not None:
+            change, self.after_write = self.after_write, None
+            change()
         self._crash()
         return copy.deepcopy(self.objects[name])
 
@@ -231,7 +238,7 @@ def _merge(live: Any, wanted: Any) -> Any:
     if isinstance(live, dict) and isinstance(wanted, dict):
         merged = dict(live)
         for key, value in wanted.items():
-            merged[key] = _merge(live.get(key), value)
+            merged[key] = copy.deepcopy(value) if key in WHOLE else _merge(live.get(key), value)
         return merged
     if isinstance(live, list) and isinstance(wanted, list) and wanted and all(_key(i) for i in [*live, *wanted]):
         found = {_key(item): item for item in live}

@@ -156,6 +156,25 @@ async def test_a_pod_that_only_looks_like_the_preflights_is_not_believed() -> No
     assert world.status()["preflight"]["verdict"] == "OK"
 
 
+async def test_a_preflight_that_was_given_another_configuration_is_not_believed() -> None:
+    world = await LiveWorld().simulating()
+    await world.apply(**LIVE)
+    name = world.job()["metadata"]["name"]
+    world.kube.edit("ConfigMap", NAMESPACE, name, lambda found: found.update(data={"config.yaml": "mode: live"}))
+    await world.preflight()
+    assert world.status()["preflight"]["verdict"] == "FAILED"
+    assert f"the ConfigMap {name}" in world.status()["preflight"]["reasons"][0]
+
+
+async def test_a_preflight_is_believed_although_the_spec_has_changed_while_it_ran() -> None:
+    """It had the configuration that it was started with; what it looked at is the same."""
+    world = await LiveWorld().simulating()
+    await world.apply(**LIVE)
+    await world.apply(risk={"maxOpenPositions": 1})
+    await world.preflight()
+    assert world.status()["preflight"]["verdict"] == "OK"
+
+
 async def test_what_was_found_for_other_keys_counts_for_nothing() -> None:
     world = await LiveWorld().asking()
     await world.apply(exchange={"credentialsSecretRef": {"name": "other"}})

@@ -92,6 +92,7 @@ class World:
             self.bots,
             self.parking,
             now=lambda: self.time,
+            clock=self.clock,
             on_shown=self._show,
         )
         self.informer = Informer(

@@ -20,6 +20,7 @@ bots = st.none() | st.builds(
     ready=st.sampled_from([status.value for status in ConditionStatus]),
     live=st.none() | st.sampled_from([state.value for state in LiveState]),
     expires_at=st.none() | st.sampled_from([NOON, NOON + timedelta(hours=1)]),
+    contested=st.sampled_from([(), ("Service",), ("Deployment", "Service")]),
 )
 
 
@@ -48,6 +49,16 @@ def test_the_figures_are_those_of_the_bots_that_there_are(changes: list[tuple[st
     assert all(value == live[state] for state, value in samples(metrics, "tradingbot_operator_live_bots").items())
     assert samples(metrics, "tradingbot_operator_approval_end_timestamp_seconds") == {
         f"trading/{name}": shown.expires_at.timestamp() for name, shown in there.items() if shown.expires_at
+    }
+    assert contested(metrics) == {(f"trading/{name}", kind) for name, bot in there.items() for kind in bot.contested}
+
+
+def contested(metrics: Metrics) -> set[tuple[str, str]]:
+    return {
+        (sample.labels["bot"], sample.labels["kind"])
+        for family in metrics.registry.collect()
+        for sample in family.samples
+        if sample.name == "tradingbot_operator_contested_children"
     }
 
 

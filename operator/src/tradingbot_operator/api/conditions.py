@@ -112,6 +112,15 @@ class Reason(StrEnum):
     POD_REFUSED = "PodRefused", "The pod may not be created: a quota, a limit or a security policy of the namespace."
     DATABASE_UNREACHABLE = "DatabaseUnreachable", "The database does not answer; no new entries until it does."
     BOT_UNREACHABLE = "BotUnreachable", "The pod is ready, but its status endpoint does not answer."
+    CONTESTED = (
+        "Contested",
+        "Somebody else changes a child object back whenever the operator repairs it; the message says what and who.",
+    )
+    REPAIRED = "Repaired", "A child object of a live bot was changed by somebody else, and put back."
+    POD_EXTENDED = (
+        "PodExtended",
+        "Somebody has put something beside a live bot into its pod's template; the message says what.",
+    )
     POD_MISSING = "PodMissing", "There is no pod yet."
 
     # TradingBot: held back on purpose

@@ -12,7 +12,7 @@ from tradingbot_operator.desired.naming import HASH_ANNOTATION
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_COMMON: Final[dict[str, tuple[str, ...]]] = {"ownerReferences": ("uid",)}
+COMMON: Final[dict[str, tuple[str, ...]]] = {"ownerReferences": ("uid",)}
 _POD: Final[dict[str, tuple[str, ...]]] = {
     "containers": ("name",),
     "initContainers": ("name",),
@@ -24,14 +24,14 @@ _POD: Final[dict[str, tuple[str, ...]]] = {
     "topologySpreadConstraints": ("topologyKey", "whenUnsatisfiable"),
 }
 # Lists that the API server merges by key: others may add elements. Every other list is replaced as a whole.
-_KEYED: Final[dict[str, dict[str, tuple[str, ...]]]] = {
-    "Deployment": _COMMON | _POD,
-    "Service": _COMMON | {"ports": ("port", "protocol")},
+KEYED: Final[dict[str, dict[str, tuple[str, ...]]]] = {
+    "Deployment": COMMON | _POD,
+    "Service": COMMON | {"ports": ("port", "protocol")},
 }
 
 # Maps and lists that are one value to the API server, whoever changes a part of them owns all of it: a label more in a
 # Service's selector takes the bot away from it, a rule more in a Role gives the bot rights.
-_EXACT: Final = {
+EXACT: Final = {
     "selector",
     "podSelector",
     "nodeSelector",
@@ -45,7 +45,7 @@ _EXACT: Final = {
 }
 
 
-_OWN_LISTS: Final = {"env": "name", "volumeMounts": "mountPath"}
+OWN_LISTS: Final = {"env": "name", "volumeMounts": "mountPath"}
 _NOT_OURS: Final = ("args", "envFrom", "lifecycle")
 
 
@@ -56,7 +56,7 @@ def needs_apply(desired: Mapping[str, Any], live: Mapping[str, Any] | None) -> b
     wanted = desired["metadata"]["annotations"][HASH_ANNOTATION]
     if live["metadata"].get("annotations", {}).get(HASH_ANNOTATION) != wanted or intruders(desired, live) is not None:
         return True
-    return not is_subset(desired, live, keyed=_KEYED.get(desired["kind"], _COMMON))
+    return not is_subset(desired, live, keyed=KEYED.get(desired["kind"], COMMON))
 
 
 def intruders(desired: Mapping[str, Any], live: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -73,7 +73,7 @@ def intruders(desired: Mapping[str, Any], live: Mapping[str, Any]) -> dict[str, 
     if found is None:
         return None
     patch: dict[str, Any] = {}
-    for field, key in _OWN_LISTS.items():
+    for field, key in OWN_LISTS.items():
         ours = {item[key] for item in wanted.get(field) or []}
         more = [item[key] for item in found.get(field) or [] if item[key] not in ours]
         if more:
@@ -94,7 +94,7 @@ def is_subset(desired: Any, live: Any, *, keyed: Mapping[str, tuple[str, ...]], 
             return not desired and live is None
         for key, value in desired.items():
             have = live.get(key)
-            if not (_is_same(value, have) if key in _EXACT else is_subset(value, have, keyed=keyed, field=key)):
+            if not (is_same(value, have) if key in EXACT else is_subset(value, have, keyed=keyed, field=key)):
                 return False
         return True
     if isinstance(desired, list | tuple):
@@ -114,23 +114,24 @@ def _list_is_subset(
         return len(desired) == len(live) and all(
             is_subset(want, have, keyed=keyed) for want, have in zip(desired, live, strict=True)
         )
-    found = {_identity(item, keys): item for item in live if isinstance(item, dict)}
-    return all(is_subset(item, found.get(_identity(item, keys)), keyed=keyed) for item in desired)
+    found = {identity(item, keys): item for item in live if isinstance(item, dict)}
+    return all(is_subset(item, found.get(identity(item, keys)), keyed=keyed) for item in desired)
 
 
-def _identity(item: Mapping[str, Any], keys: tuple[str, ...]) -> tuple[Any, ...]:
+def identity(item: Mapping[str, Any], keys: tuple[str, ...]) -> tuple[Any, ...]:
+    """Return what tells an element of a list with keys from the others."""
     defaults = {"protocol": "TCP"}
     return tuple(item.get(key, defaults.get(key)) for key in keys)
 
 
-def _is_same(desired: Any, live: Any) -> bool:
+def is_same(desired: Any, live: Any) -> bool:
     """Return whether two values are the same, where empty is the same as absent."""
     if isinstance(desired, str) and isinstance(live, str):
         return desired == live
     if isinstance(desired, dict) and isinstance(live, dict):
-        return all(_is_same(desired.get(key), live.get(key)) for key in desired.keys() | live.keys())
+        return all(is_same(desired.get(key), live.get(key)) for key in desired.keys() | live.keys())
     if isinstance(desired, list) and isinstance(live, list):
-        return len(desired) == len(live) and all(_is_same(*pair) for pair in zip(desired, live, strict=True))
+        return len(desired) == len(live) and all(is_same(*pair) for pair in zip(desired, live, strict=True))
     if desired in (None, "", {}, []) or live in (None, "", {}, []):
         return desired in (None, "", {}, []) and live in (None, "", {}, [])
     return bool(desired == live) and isinstance(desired, bool) == isinstance(live, bool)

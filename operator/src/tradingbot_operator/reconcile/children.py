@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from tradingbot_operator.kube.api import KubeApi, Manifest
+    from tradingbot_operator.policy.contest import Guard
+    from tradingbot_operator.reconcile.contests import Contests
     from tradingbot_operator.runtime.store import Store
 
 log = structlog.get_logger(__name__)
@@ -49,9 +51,13 @@ class Blocked(Exception):  # noqa: N818 - an outcome of one child, not an error 
 class Children:
     """Applies and prunes the children of one custom resource, during one pass."""
 
-    def __init__(self, kube: KubeApi, store: Store, *, on_write: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self, kube: KubeApi, store: Store, contests: Contests, guard: Guard, *, on_write: Callable[[], None]
+    ) -> None:
         self._kube = kube
         self._store = store
+        self._contests = contests
+        self._guard = guard
         self._on_write = on_write
         self.written: list[str] = []
         """What was written, for the log: one line a pass."""
@@ -63,7 +69,7 @@ class Children:
         live = self._store.get(oid)
         try:
             if live is None:
-                await self._write_new(manifest)
+                await self._write_new(key, manifest)
             else:
                 await self._write_over(key, uid, manifest, live)
         except (ConflictError, InvalidError, NotFoundError) as error:
@@ -89,16 +95,24 @@ class Children:
             self._store.discard(ObjectId(CONFIG_MAP.kind, key.namespace, meta["name"]))
             self.written.append(f"pruned {CONFIG_MAP.kind} {meta['name']}")
 
-    async def _write_new(self, manifest: Manifest) -> None:
+    async def _write_new(self, key: Key, manifest: Manifest) -> None:
+        # What was here and is gone has been removed by somebody else.
+        again = self._store.was_here(ObjectId(manifest["kind"], *_place(manifest)))
+        if again and await self._contests.waits(key, manifest, None, self._guard):
+            return
         written = await self._kube.apply_new(BY_NAME[manifest["kind"]], manifest)
-        self._store.put(manifest["kind"], written)
-        self._note(f"created {manifest['kind']} {manifest['metadata']['name']}")
+        self._take("created", manifest, written)
+        self._count(key, manifest, written, again=again)
 
     async def _write_over(self, key: Key, uid: str, manifest: Manifest, live: dict[str, Any]) -> None:
         whose = ownership(live, key.name, uid)
         if whose in {Ownership.FOREIGN, Ownership.PREDECESSOR}:
             raise _taken(manifest, whose)
         if not needs_apply(manifest, live):
+            self._contests.right(key, manifest)
+            return
+        again = self._contests.was_written(key, manifest, live)
+        if again and await self._contests.waits(key, manifest, live, self._guard):
             return
         # The uid makes the server refuse when the object was replaced by another one in the meantime.
         bound = manifest | {"metadata": manifest["metadata"] | {"uid": live["metadata"]["uid"]}}
@@ -107,12 +121,19 @@ class Children:
             log.warning("somebody's additions to the bot's container are removed", name=manifest["metadata"]["name"])
             same = {"metadata": {"uid": written["metadata"]["uid"]}}
             written = await self._kube.patch(BY_NAME[manifest["kind"]], *_place(manifest), patch | same)
-        self._store.put(manifest["kind"], written)
-        self._note(f"changed {manifest['kind']} {manifest['metadata']['name']}")
+        self._take("changed", manifest, written)
+        if not again:
+            self._contests.wrote(key, manifest)
+        self._count(key, manifest, written, again=again)
 
-    def _note(self, what: str) -> None:
-        self.written.append(what)
-        self._on_write()
+    def _take(self, what: str, manifest: Manifest, written: Manifest) -> None:
+        self._store.put(manifest["kind"], written)
+        self.written.append(f"{what} {manifest['kind']} {manifest['metadata']['name']}")
+
+    def _count(self, key: Key, manifest: Manifest, written: Manifest, *, again: bool) -> None:
+        # A contest does not end, and the reports of all other bots would wait for that.
+        if not again or not self._contests.repaired(key, manifest, written):
+            self._on_write()
 
     async def _look_again(self, key: Key, uid: str, manifest: Manifest, error: KubeError) -> None:
         """Ask for the object, which is not what the store says, and decide once more."""
@@ -125,7 +146,7 @@ class Children:
                 self._store.discard(ObjectId(kind.kind, key.namespace, name))
                 if known is None:
                     raise error from None
-                await self._write_new(manifest)
+                await self._write_new(key, manifest)
                 return
             if isinstance(error, InvalidError) and known and known["metadata"]["uid"] == live["metadata"]["uid"]:
                 raise _refused(manifest, error) from error

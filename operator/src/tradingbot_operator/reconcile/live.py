@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -12,9 +13,10 @@ from tradingbot_operator.api.v1alpha1.safety import Mode
 from tradingbot_operator.desired.kinds import BACKUP_SCHEDULE, CONFIG_MAP, DEPLOYMENT, JOB, POD
 from tradingbot_operator.desired.naming import BOT_COMPONENT, COMPONENT_LABEL, PREFLIGHT_COMPONENT, child_name
 from tradingbot_operator.desired.ownership import Ownership, controller_of, ownership
-from tradingbot_operator.desired.preflight import COMMAND, preflight, preflight_name
+from tradingbot_operator.desired.preflight import preflight, preflight_name
 from tradingbot_operator.desired.workload import image_of
 from tradingbot_operator.kube.errors import ConflictError, KubeError, NotFoundError
+from tradingbot_operator.policy.beside import altered
 from tradingbot_operator.policy.judging import Facts
 from tradingbot_operator.policy.live import Plan, decide, distrusted, unheard
 from tradingbot_operator.policy.preflight import JobLook, inputs_of, remembered, run_id
@@ -36,9 +38,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 
-ANOTHER_POD = (
-    '{"reason": "AnotherPod", "message": "the run\'s pod is not what the operator asked for, and is not believed"}'
-)
+NOT_BELIEVED = "the run's {what} is not what the operator asked for, and is not believed: {where}"
 TWO_PODS = '{"reason": "TwoPods", "message": "the run has more than one pod, so none of them is believed"}'
 
 
@@ -49,6 +49,8 @@ class LiveTrading:
         self._kube = kube
         self._store = store
         self._config = config
+        self._asked: dict[Key, tuple[str, Manifest]] = {}
+        """Configuration of the run that was started last, by its name: the spec may have changed since."""
 
     async def plan(
         self, key: Key, bot: TradingBot, recorded: TradingBotStatus, report: BotReport, stop: str | None, now: datetime
@@ -102,7 +104,9 @@ class LiveTrading:
         if self._store.get(ObjectId(JOB.kind, key.namespace, name)) is not None:
             return []
         written = await self._prune(key, bot, keep=name)
-        for kind, manifest in zip((CONFIG_MAP, JOB), preflight(bot, self._config, run), strict=True):
+        manifests = preflight(bot, self._config, run)
+        self._asked[key] = (name, manifests[0])
+        for kind, manifest in zip((CONFIG_MAP, JOB), manifests, strict=True):
             try:
                 made = await self._kube.apply_new(kind, manifest)
             except ConflictError:
@@ -144,7 +148,8 @@ class LiveTrading:
     def _look(self, key: Key, bot: TradingBot, recorded: TradingBotStatus, image: str) -> JobLook | None:
         """Return what is seen of the run whose result is awaited; of no other one, whatever its pod says."""
         known = remembered(recorded.preflight, inputs_of(bot.spec, image))
-        name = preflight_name(bot.metadata.name, run_id(bot.metadata.uid, known))
+        run = run_id(bot.metadata.uid, known)
+        name = preflight_name(bot.metadata.name, run)
         job = self._store.get(ObjectId(JOB.kind, key.namespace, name))
         if job is None or ownership(job, key.name, bot.metadata.uid) is not Ownership.OURS:
             return None
@@ -158,9 +163,9 @@ class LiveTrading:
         )
         if pod is None:
             return JobLook(ended=failed)
-        if pod["spec"]["image"] != image or tuple(pod["spec"]["command"]) != COMMAND:
+        if doubt := self._doubt(key, bot, run, pod):
             # Of two pods the Job controller ends one, and that may be its own before this pass has seen both.
-            return JobLook(ended=True, message=ANOTHER_POD)
+            return JobLook(ended=True, message=json.dumps({"reason": "AnotherPod", "message": doubt}))
         container = pod["status"]["container"]
         ended = (container.get("state") or {}).get("terminated")
         if ended is not None:
@@ -173,6 +178,27 @@ class LiveTrading:
             problem=problem.reason if problem else None,
             problem_message=problem.message if problem else "",
         )
+
+    def _doubt(self, key: Key, bot: TradingBot, run: str, pod: Manifest) -> str:
+        """Return why the words of a run's pod are not believed, or nothing.
+
+        Whoever makes a pod may write the Job into it as its owner, or make the Job or its ConfigMap first: what counts
+        is what the pod has, compared with what the operator asks for.
+        """
+        wanted, job = preflight(bot, self._config, run)
+        name = wanted["metadata"]["name"]
+        asked = self._asked.get(key)
+        if asked is not None and asked[0] == name:
+            wanted = asked[1]
+        if pod["metadata"].get("generation", 1) > 1:
+            return NOT_BELIEVED.format(what="pod", where="it was changed after it was made")
+        where = altered(job["spec"]["template"]["spec"], pod["spec"]["whole"])
+        if where:
+            return NOT_BELIEVED.format(what="pod", where=", ".join(where[:5]))
+        found = self._store.get(ObjectId(CONFIG_MAP.kind, key.namespace, name))
+        if found is None or found.get("immutable") is not True or found.get("data") != wanted["data"]:
+            return NOT_BELIEVED.format(what="configuration", where=f"the ConfigMap {name}")
+        return ""
 
     async def _schedules(self, namespace: str) -> Sequence[Mapping[str, Any]] | None:
         found: list[Mapping[str, Any]] = []

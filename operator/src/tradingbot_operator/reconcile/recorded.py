@@ -29,7 +29,7 @@ def recorded_status(obj: Mapping[str, Any]) -> TradingBotStatus:
             return TradingBotStatus()
 
 
-def shown_of(status: TradingBotStatus, spec: TradingBotSpec | None) -> Shown:
+def shown_of(status: TradingBotStatus, spec: TradingBotSpec | None, contested: tuple[str, ...] = ()) -> Shown:
     """Return what is counted of a bot. The end of an approval is that of the spec: a renewal starts no new pod."""
     live, approval = status.live, spec.approval if spec is not None else None
     trades = live is not None and live.state is LiveState.TRADING
@@ -37,6 +37,7 @@ def shown_of(status: TradingBotStatus, spec: TradingBotSpec | None) -> Shown:
         ready=ready_of(status),
         live=live.state.value if live is not None else None,
         expires_at=approval.expires_at if trades and approval is not None else None,
+        contested=contested,
     )
 
 

@@ -1,4 +1,4 @@
-"""Writing a status on the very object that it is of.
+"""Writing a status on the very object that it is of, and telling of what it says.
 
 The API server does not compare uids when a status is written: that of a bot that was deleted would land on the next
 bot of the same name, with what was approved for the first one. A version belongs to one object, so each status is
@@ -12,11 +12,16 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from tradingbot_operator.api.names import API_VERSION
-from tradingbot_operator.desired.kinds import TRADING_BOT
-from tradingbot_operator.kube.errors import ConflictError, NotFoundError, UnavailableError
+from tradingbot_operator.desired.kinds import EVENT, TRADING_BOT
+from tradingbot_operator.kube.errors import ConflictError, KubeError, NotFoundError, UnavailableError
+from tradingbot_operator.status.transitions import event
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import datetime
+
     from tradingbot_operator.kube.api import KubeApi, Manifest
+    from tradingbot_operator.status.transitions import Transition
 
 log = structlog.get_logger(__name__)
 
@@ -43,3 +48,15 @@ async def write_status(kube: KubeApi, obj: Manifest, status: dict[str, Any]) -> 
                 return None
             version = live["metadata"]["resourceVersion"]
     raise UnavailableError(f"TradingBot {meta['name']} changes while its status is written")
+
+
+async def tell(kube: KubeApi, obj: Manifest, found: Iterable[Transition], now: datetime) -> None:
+    """Write an Event for each of these. One that cannot be written is no reason to do anything else later."""
+    meta = obj["metadata"]
+    for transition in found:
+        log.info("transition", reason=transition.reason, note=transition.note)
+        manifest = event(transition, name=meta["name"], namespace=meta["namespace"], uid=meta["uid"], now=now)
+        try:
+            await kube.create(EVENT, manifest)
+        except KubeError as error:
+            log.warning("an event was not written", reason=transition.reason, error=str(error))

@@ -5,6 +5,7 @@ Level-triggered: nothing here knows which event caused the pass. A pass that fin
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -15,7 +16,7 @@ from tradingbot_operator.api.model import InvalidSpec, parse
 from tradingbot_operator.api.v1alpha1 import TradingBot, TradingBotStatus
 from tradingbot_operator.api.v1alpha1.safety import Mode
 from tradingbot_operator.api.v1alpha1.tradingbot import requested_stop
-from tradingbot_operator.desired.kinds import DEPLOYMENT, EVENT, POD, TRADING_BOT
+from tradingbot_operator.desired.kinds import DEPLOYMENT, POD, TRADING_BOT
 from tradingbot_operator.desired.naming import BOT_COMPONENT, child_name
 from tradingbot_operator.desired.tradingbot import build
 from tradingbot_operator.desired.workload import image_of
@@ -25,15 +26,18 @@ from tradingbot_operator.kube.errors import (
     KubeError,
     TerminatingError,
 )
+from tradingbot_operator.policy.beside import besides
+from tradingbot_operator.policy.contest import Guard
 from tradingbot_operator.policy.deletion import has_finalizer, is_overdue, may_go, what_is_left
 from tradingbot_operator.policy.kill import is_held_down, is_verified, next_look
 from tradingbot_operator.policy.stop import last_stop, read_report, refused
 from tradingbot_operator.reconcile.children import Children, ensure_all, retryable
+from tradingbot_operator.reconcile.contests import Contests
 from tradingbot_operator.reconcile.deletion import Finalizers
 from tradingbot_operator.reconcile.latching import Latching
 from tradingbot_operator.reconcile.live import LiveTrading, is_awaited, part_of
 from tradingbot_operator.reconcile.recorded import recorded_status, shown_of
-from tradingbot_operator.reconcile.reporting import write_status
+from tradingbot_operator.reconcile.reporting import tell, write_status
 from tradingbot_operator.reconcile.scope import Scope
 from tradingbot_operator.reconcile.stopping import Stopping
 from tradingbot_operator.runtime.controller import Result, RetryError
@@ -42,7 +46,7 @@ from tradingbot_operator.runtime.workqueue import Priority
 from tradingbot_operator.status.observation import BotReport, Observed, Obstacle
 from tradingbot_operator.status.pods import is_of, is_ready
 from tradingbot_operator.status.tradingbot import Subject, derive
-from tradingbot_operator.status.transitions import event, is_routine, is_under_way, transitions
+from tradingbot_operator.status.transitions import Transition, is_routine, is_under_way, transitions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -87,6 +91,7 @@ class TradingBotReconciler:
         parking: Parking[Key],
         *,
         now: Callable[[], datetime],
+        clock: Callable[[], float] = time.monotonic,
         on_shown: Callable[[Key, Shown | None], None] = lambda _key, _shown: None,
     ) -> None:
         self._kube = kube
@@ -99,6 +104,7 @@ class TradingBotReconciler:
         self._live = LiveTrading(kube, store, config)
         self._latching = Latching(store, now=now)
         self._stopping = Stopping(kube, store, now=now)
+        self._contests = Contests(kube, clock=clock)
         self._finalizers = Finalizers(kube, store)
         self._owed: set[Key] = set()
         """Bots whose last pass wrote children and left the report to the next."""
@@ -187,18 +193,20 @@ class TradingBotReconciler:
 
     async def _write(self, scope: Scope) -> KubeError | None:
         """Write children and prune; return the error after which the server must be asked again later."""
-        children = Children(self._kube, self._store, on_write=self._parking.written)
         held_down = self._held_down(scope)
+        live = scope.plan is not None and scope.plan.mode is Mode.LIVE
+        guard = Guard(live=live, stopped=scope.recorded.emergency_stop is not None or self._latching.waits(scope.key))
+        children = Children(self._kube, self._store, self._contests, guard, on_write=self._parking.written)
         try:
             if held_down is not None:
                 children.written += await self._stopping.carry_out(scope.key, scope.uid, held_down, scope.desired)
             if scope.desired is None:
                 return None
             # Before anything trades live: from here on a deletion waits for the exchange.
-            live = scope.plan is not None and scope.plan.mode is Mode.LIVE
             scope.obj = await self._finalizers.keep(scope.obj, live=live)
             if held_down is not None:
                 scope.desired = self._stopping.hold_down(scope.key, scope.desired)
+            self._contests.keep(scope.key, scope.desired.manifests)
             scope.blocked = await ensure_all(children, scope.key, scope.uid, scope.desired.manifests)
             if not scope.blocked and held_down is None:
                 deployment = self._deployment(scope)
@@ -266,6 +274,7 @@ class TradingBotReconciler:
                 asked=requested_stop(scope.obj) is not None,
             ),
             last_stop=last_stop(scope.recorded.last_stop, observed.report.body),
+            contested=self._contests.message(scope.key, scope.recorded),
         )
         if scope.obj["metadata"].get("deletionTimestamp"):
             stuck = is_overdue(scope.obj, self._now())
@@ -281,6 +290,7 @@ class TradingBotReconciler:
             live=part_of(plan),
             config_map=scope.desired.config_map,
             image=image_of(plan.bot, self._config)[0],
+            beside=besides(scope.desired, observed.deployment) if plan.mode is Mode.LIVE else "",
         )
 
     async def _report(self, scope: Scope, *, patient: bool = False) -> None:
@@ -296,11 +306,14 @@ class TradingBotReconciler:
                 return
             self._store.put(TRADING_BOT.kind, written)
             scope.obj, scope.recorded = written, recorded_status(written)
-            await self._tell(scope, before, after)
+            await tell(self._kube, written, transitions(before, after), self._now())
+        news = self._contests.news(scope.key, before)
+        await tell(self._kube, scope.obj, [Transition(True, *told) for told in news], self._now())  # noqa: FBT003
         self._parking.leave(scope.key)
         if after.emergency_stop is not None:
             self._latching.forget(scope.key)
-        self._on_shown(scope.key, shown_of(after, scope.bot.spec if scope.bot else None))
+        contested = self._contests.kinds(scope.key)
+        self._on_shown(scope.key, shown_of(after, scope.bot.spec if scope.bot else None, contested))
 
     def _derive(self, scope: Scope) -> TradingBotStatus:
         observed = self._observe(scope)
@@ -317,17 +330,6 @@ class TradingBotReconciler:
             return self._parking.waits(scope.key)
         told = scope.recorded.observed_generation == after.observed_generation
         return told and self._parking.waits_for_others(scope.key)
-
-    async def _tell(self, scope: Scope, before: TradingBotStatus, after: TradingBotStatus) -> None:
-        for transition in transitions(before, after):
-            log.info("transition", reason=transition.reason, note=transition.note)
-            manifest = event(
-                transition, name=scope.key.name, namespace=scope.key.namespace, uid=scope.uid, now=self._now()
-            )
-            try:
-                await self._kube.create(EVENT, manifest)
-            except KubeError as error:
-                log.warning("an event was not written", reason=transition.reason, error=str(error))
 
     def _follow(self, scope: Scope) -> None:
         """Poll the ready pod of this bot; often while it has not confirmed a stop."""
@@ -357,8 +359,8 @@ class TradingBotReconciler:
     def _result(self, scope: Scope) -> Result:
         waits = [blocked.retry_after for blocked in scope.blocked]
         look = next_look(scope.recorded.emergency_stop)
-        if look is not None:
-            waits.append(look)
+        contests = self._contests.next_look(scope.key, scope.recorded)
+        waits += [wait for wait in (look, contests) if wait is not None]
         if None in waits:
             raise RetryError(scope.blocked[0].obstacle.message)
         if scope.plan is not None and scope.plan.wait is not None:
@@ -368,6 +370,7 @@ class TradingBotReconciler:
     def _forget(self, key: Key) -> None:
         self._latching.forget(key)
         self._stopping.forget(key)
+        self._contests.forget(key)
         self._owed.discard(key)
         self._parking.leave(key)
         self._bots.forget(key)

@@ -1,4 +1,4 @@
-"""All bots at a glance, for the metrics: how many are ready, how many trade live, and when their approvals end."""
+"""All bots at a glance, for the metrics: who is ready, who trades live and until when, whose children are contested."""
 
 from __future__ import annotations
 
@@ -26,6 +26,8 @@ class Shown:
     """What it may do, if it is a live bot."""
     expires_at: datetime | None = None
     """When the approval ends by which it trades; None when it does not trade by one."""
+    contested: tuple[str, ...] = ()
+    """Kinds of those of its children that somebody else changes back whenever they are repaired."""
 
 
 class Fleet:
@@ -57,3 +59,7 @@ class Fleet:
             self._metrics.approval_ends.labels(name).set(shown.expires_at.timestamp())
         elif before is not None and before.expires_at is not None:
             self._metrics.approval_ends.remove(name)
+        for kind in before.contested if before is not None else ():
+            self._metrics.contested.remove(name, kind)
+        for kind in shown.contested if shown is not None else ():
+            self._metrics.contested.labels(name, kind).set(1)

@@ -121,6 +121,13 @@ class Metrics:
             registry=reg,
         )
 
+        self.contested = Gauge(
+            "tradingbot_operator_contested_children",
+            "Children that somebody else changes back whenever they are repaired.",
+            ["bot", "kind"],
+            registry=reg,
+        )
+
     def reconciled(self, controller: str, result: str, seconds: float) -> None:
         """Count a pass."""
         self._reconciles.labels(controller, result).inc()

@@ -106,6 +106,10 @@ class Store:
         self._unlink(oid, known.owner)
         return True
 
+    def was_here(self, oid: ObjectId) -> bool:
+        """Return whether an object is known to have been deleted."""
+        return oid in self._gone
+
     def get(self, oid: ObjectId) -> dict[str, Any] | None:
         """Return a fresh copy of an object, or None."""
         entry = self._objects.get(oid)

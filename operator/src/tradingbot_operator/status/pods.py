@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from tradingbot_operator.api.conditions import Reason
-from tradingbot_operator.desired.naming import BOT_COMPONENT, COMPONENT_LABEL
+from tradingbot_operator.desired.naming import BOT_COMPONENT, COMPONENT_LABEL, PREFLIGHT_COMPONENT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -50,7 +50,10 @@ class Problem:
 def project_pod(pod: Mapping[str, Any]) -> dict[str, Any]:
     """Return the parts of a pod that are used here, so that the store stays small."""
     meta, spec, status = pod["metadata"], pod.get("spec", {}), pod.get("status", {})
-    keep = ("name", "namespace", "uid", "resourceVersion", "labels", "ownerReferences", "creationTimestamp")
+    keep = (
+        *("name", "namespace", "uid", "resourceVersion", "generation"),
+        *("labels", "ownerReferences", "creationTimestamp"),
+    )
     containers = [c for c in status.get("containerStatuses", []) if c.get("name") == CONTAINER]
     container: Mapping[str, Any] = next((c for c in spec.get("containers", []) if c.get("name") == CONTAINER), {})
     return {
@@ -61,6 +64,8 @@ def project_pod(pod: Mapping[str, Any]) -> dict[str, Any]:
             "configMap": next(
                 (v["configMap"]["name"] for v in spec.get("volumes", []) if v.get("name") == "config"), None
             ),
+            # Its words are believed, so all of it is compared.
+            **({"whole": spec} if is_of(pod, PREFLIGHT_COMPONENT) else {}),
         },
         "status": {
             "phase": status.get("phase"),

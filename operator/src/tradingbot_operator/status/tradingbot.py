@@ -46,6 +46,10 @@ class Subject:
     live: LivePart = field(default_factory=LivePart)
     config_map: str = ""
     image: str = ""
+    contested: str = ""
+    """What somebody else changes back whenever it is repaired."""
+    beside: str = ""
+    """What somebody has put beside a live bot into its pod's template."""
     deleting: str = ""
     """What a deletion waits for."""
     deletion_stuck: bool = False
@@ -226,6 +230,10 @@ def _degraded(subject: Subject, observed: Observed, obstacle: Obstacle | None, p
     for entry in (observed.report.body or {}).get("reasons") or []:
         if isinstance(entry, dict) and entry.get("source") == "database" and runs:
             return yes(Reason.DATABASE_UNREACHABLE)
+    if subject.contested:
+        return yes(Reason.CONTESTED, subject.contested)
+    if subject.beside:
+        return yes(Reason.POD_EXTENDED, subject.beside)
     return no(Reason.AS_EXPECTED)
 
 

@@ -36,7 +36,9 @@ def transitions(before: TradingBotStatus, after: TradingBotStatus) -> list[Trans
         found.append(Transition(True, Reason.EMERGENCY_STOPPED.value, note))  # noqa: FBT003 - a warning
     found += [Transition(step.warning, step.reason.value, step.note) for step in steps(before, after)]
     old, new = _degraded(before), _degraded(after)
-    if new is not None and new.status is ConditionStatus.TRUE:
+    if new is not None and new.reason == Reason.CONTESTED.value:
+        pass  # Told of when it is recognised, whatever else is wrong at that moment.
+    elif new is not None and new.status is ConditionStatus.TRUE:
         if old is None or old.status is not ConditionStatus.TRUE or old.reason != new.reason:
             found.append(Transition(True, new.reason, new.message))  # noqa: FBT003 - a warning
     elif new is not None and old is not None and old.status is ConditionStatus.TRUE:
