@@ -24,6 +24,7 @@ from tradingbot.notify.sender import Sender
 from tradingbot.observe import build, health, logs
 from tradingbot.observe.metrics import Metrics
 from tradingbot.report.promotion import Promotion
+from tradingbot.runtime import process
 from tradingbot.runtime.approval import Approval
 from tradingbot.runtime.clock import WallClock
 from tradingbot.runtime.control import Control
@@ -282,12 +283,14 @@ class Application:
             self.supervisor.start("flags", self.flag_watch.run())
         if self.sender is not None:
             self.telling = asyncio.create_task(self.sender.run(), name="notify")
-        looking = None if beside is None else self.control.spawn(beside(port))
+        passing = [self.control.spawn(process.freeze_when_settled(self.health, self.clock))]
+        if beside is not None:
+            passing.append(self.control.spawn(beside(port)))
         try:
             return await self._until_stopped()
         finally:
-            if looking is not None:
-                looking.cancel()
+            for task in passing:
+                task.cancel()
             await self._stop()
 
     async def _until_stopped(self) -> int:

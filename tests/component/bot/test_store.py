@@ -3,13 +3,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
+import zlib
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
 import asyncpg
+import msgspec
 import pytest
 from tests.component.bot.process import until_rows
 from tests.component.bot.store_contract import StoreContract, World, batch, traded
+from tests.support.waiting import until
 
 from tradingbot.domain.errors import ConfigurationError
 from tradingbot.domain.fills import EquityPoint
@@ -237,12 +240,34 @@ async def test_a_state_that_an_earlier_version_wrote_as_it_was_is_read(database:
     await one.commit(batch(1, engine=b'{"now":1}' * 1000), lease.epoch)
     connection = await asyncpg.connect(database)
     assert await connection.fetchval("SELECT octet_length(engine) FROM simulation.heads") < 1000
-    await connection.execute("UPDATE simulation.heads SET venue = '{\"now\":2}'::bytea")
-    loaded = await one.load()
-    assert loaded is not None
-    assert (loaded.engine, loaded.venue) == (b'{"now":1}' * 1000, b'{"now":2}')
+    for earlier in (b'{"now":2}', zlib.compress(b'{"now":2}', 1)):
+        await connection.execute("UPDATE simulation.heads SET venue = $1", earlier)
+        loaded = await one.load()
+        assert loaded is not None
+        assert (loaded.engine, loaded.venue) == (b'{"now":1}' * 1000, b'{"now":2}')
     await connection.close()
     await one.close()
+
+
+async def test_what_an_order_costs_does_not_grow_with_the_orders_before_it(database: str) -> None:
+    one, robot, orders = store(database), traded(), 50
+    lease = await one.acquire("a")
+    assert lease is not None
+    (intent, *_), (order, *_) = batch(1, robot).intents, robot.engine.state.orders.values()
+    for number in range(1, orders + 1):
+        named = msgspec.structs.replace(intent, client_id=f"order-{number}", seq=number)
+        moved = {named.client_id: msgspec.structs.replace(order, intent=named)}
+        await one.commit(batch(number, intents=[named], orders=moved), lease.epoch)
+    # What a connection has read is counted when it ends.
+    await one.close()
+    connection = await asyncpg.connect(database)
+    table = "FROM pg_stat_user_tables WHERE relid = 'simulation.intents'::regclass"
+    index = "FROM pg_stat_user_indexes WHERE relid = 'simulation.intents'::regclass"
+    written = f"SELECT n_tup_ins {table}"
+    await until(lambda: connection.fetchval(written), "all orders are counted", holds=lambda count: count == orders)
+    read = await connection.fetchval(f"SELECT sum(idx_tup_read) + (SELECT seq_tup_read {table}) {index}")
+    assert read <= 2 * orders
+    await connection.close()
 
 
 def test_whatever_a_batch_holds_there_is_a_commit_that_writes_all_of_it() -> None:

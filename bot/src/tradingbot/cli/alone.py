@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import errno
 import os
 import sys
@@ -17,6 +16,7 @@ from tradingbot.domain.secrecy import conceal
 from tradingbot.observe import logs
 from tradingbot.observe.logfile import LogFile
 from tradingbot.ports.store import SchemaError, StoreError
+from tradingbot.runtime import process
 from tradingbot.wiring import EXIT_CONFIGURATION, EXIT_SOFTWARE, application, ledger
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ def run_alone(wanted: Wanted) -> int:
         )
     logs.configure(settings.log_level, settings.mode.value, settings.bot.full_name, log, settings.environment)
     again = source(os.environ, wanted.config, wanted.options, _defaults(folder))
-    return asyncio.run(_run(settings, Terminal(settings, ledger(settings), log.path), again))
+    return process.run(_run(settings, Terminal(settings, ledger(settings), log.path), again))
 
 
 def _defaults(folder: Path) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import sys
@@ -14,6 +13,7 @@ from tradingbot.config.load import load, source
 from tradingbot.domain.errors import ConfigurationError
 from tradingbot.domain.secrecy import conceal
 from tradingbot.observe import logs
+from tradingbot.runtime import process
 from tradingbot.wiring import EXIT_CONFIGURATION, EXIT_SOFTWARE, application, describe
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def run_bot(wanted: Wanted) -> int:
         async def body() -> int:
             return await application(settings, os.environ, again).run()
 
-        return asyncio.run(body())
+        return process.run(body())
     except ConfigurationError as error:
         return refuse(error.reason, error.message)
     except OSError as error:

@@ -181,18 +181,20 @@ SELECT count(*) AS number, coalesce(extract(epoch FROM clock_timestamp() - min(c
 FROM {schema}.outbox WHERE bot = $1 AND done_at IS NULL
 """
 
-WRITTEN = {"decisions": "recorded_at", "equity": "recorded_at", "outbox": "created_at"}
-"""Tables that are pruned, and the column that says when a row was written."""
+WRITTEN = {
+    "decisions": ("recorded_at", ("seq", "market_ts")),
+    "equity": ("recorded_at", ("market_ts",)),
+    "outbox": ("created_at", ("number",)),
+}
+"""Tables that are pruned: the column that says when a row was written, and the key in the order of writing."""
 
 
 def prune(table: str) -> str:
-    """Return the statement that deletes old rows: $1 bot, $2 days, $3 limit."""
-    at, where = WRITTEN[table], "bot = $1"
-    old = f"{at} < clock_timestamp() - make_interval(secs => $2 * 86400)"
-    key = "market_ts" if table != "outbox" else "number"
-    extra = ", seq" if table == "decisions" else ""
-    chosen = f"SELECT {key}{extra} FROM {{schema}}.{table} WHERE {where} AND {old} ORDER BY {at} LIMIT $3"
-    return f"DELETE FROM {{schema}}.{table} WHERE {where} AND ({key}{extra}) IN ({chosen}) RETURNING 1"
+    """Return the statement that deletes old rows: $1 bot, $2 days, $3 limit. It looks at the first rows, not at all."""
+    at, key = WRITTEN[table][0], ", ".join(WRITTEN[table][1])
+    first = f"SELECT {key}, {at} FROM {{schema}}.{table} WHERE bot = $1 ORDER BY {key} LIMIT $3"
+    old = f"SELECT {key} FROM ({first}) AS first WHERE {at} < clock_timestamp() - make_interval(secs => $2 * 86400)"
+    return f"DELETE FROM {{schema}}.{table} WHERE bot = $1 AND ({key}) IN ({old}) RETURNING 1"
 
 
 HEAD = "SELECT seq, market_ts, cursor::text, engine, venue FROM {schema}.heads WHERE bot = $1"
