@@ -249,6 +249,38 @@ async def test_a_state_that_an_earlier_version_wrote_as_it_was_is_read(database:
     await one.close()
 
 
+async def test_a_newer_version_that_migrates_meanwhile_does_not_end_a_bot_that_trades(database: str) -> None:
+    one = store(database)
+    lease = await one.acquire("a")
+    assert lease is not None
+    await one.commit(batch(1), lease.epoch)
+    newer = await asyncpg.connect(database)
+    for table in ("heads", "intents", "orders", "postings", "decisions"):
+        await newer.execute(f"ALTER TABLE simulation.{table} ADD COLUMN newer text NOT NULL DEFAULT 'x'")
+    await one.commit(batch(2, traded()), lease.epoch)
+    assert len(await one.rows("trades", 10)) == 1
+    await newer.close()
+    await one.close()
+
+
+async def test_no_order_waits_for_a_plan(database: str) -> None:
+    one = store(database)
+    lease = await one.acquire("a")
+    assert lease is not None
+    await one.commit(batch(1), lease.epoch)
+    writer = one._writer
+    assert writer is not None
+    for seq, rows in enumerate(statements.COMMITS, start=2):
+        assert statements.tables_for(rows) in writer.commits
+        await one.commit(batch(seq, traded() if seq == 2 else None), lease.epoch)
+    plans = "SELECT generic_plans, custom_plans FROM pg_prepared_statements WHERE statement LIKE $1"
+    planned = await writer.connection.fetch(plans, "%WITH fence%")
+    assert len(planned) == len(statements.COMMITS)
+    assert all(row["generic_plans"] > 0 and row["custom_plans"] == 0 for row in planned)
+    assert one._writer is writer
+    await one.close()
+
+
 async def test_what_an_order_costs_does_not_grow_with_the_orders_before_it(database: str) -> None:
     one, robot, orders = store(database), traded(), 50
     lease = await one.acquire("a")

@@ -170,11 +170,13 @@ class Runner:
             await self.flush()
         begun = self.clock.monotonic()
         effects = self.engine.step(event)
-        self.metrics.decided(effects, self.clock.monotonic() - begun)
+        spent = self.clock.monotonic() - begun
         self.collect(effects)
         self.cursor[event.symbol] = event.ts
-        self.metrics.candles.labels(event.symbol).inc()
         await self.flush()
+        # What only counts comes after what is sent.
+        self.metrics.decided(effects, spent)
+        self.metrics.candles.labels(event.symbol).inc()
 
     async def beat(self) -> None:
         """Show that the loop runs, and commit progress when it is time."""
@@ -194,9 +196,11 @@ class Runner:
                 waiting, self._waiting = self._waiting, []
                 self.wake.clear()
                 await self._commit(self._batch(effects))
-                for effect in effects:
-                    self.metrics.count(effect)
-                await self._carry_out(effects)
+                try:
+                    await self._carry_out(effects)
+                finally:
+                    for effect in effects:
+                        self.metrics.count(effect)
                 if not self._pending:
                     self._show()
                 for done in waiting:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ssl
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import asyncpg
 import msgspec
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
 
     from asyncpg.pool import PoolConnectionProxy
+    from asyncpg.prepared_stmt import PreparedStatement
 
     from tradingbot.domain.notes import Note
 
@@ -57,8 +58,16 @@ _GONE = (
     asyncpg.ReadOnlySQLTransactionError,
     asyncpg.InvalidAuthorizationSpecificationError,
     asyncpg.InvalidCatalogNameError,
+    asyncpg.InvalidCachedStatementError,
 )
 """What may pass by itself, or when a person repairs the database: asked again until it answers."""
+
+
+class _Writer(NamedTuple):
+    """A connection that is ready for every commit."""
+
+    connection: PoolConnectionProxy
+    commits: dict[tuple[str, ...], PreparedStatement[asyncpg.Record]]
 
 
 class PostgresStore:
@@ -69,8 +78,8 @@ class PostgresStore:
         self._size = (1, max(2, pool_size + max_overflow))
         self._pool: asyncpg.Pool | None = None
         self._opening = asyncio.Lock()
-        self._writer: PoolConnectionProxy | None = None
-        """The connection of the commits while none is under way: it is not fetched from the pool each time."""
+        self._writer: _Writer | None = None
+        """What commits, while no commit is under way: no order waits for a connection or a statement."""
         self._sql = {name: text.format(schema=schema) for name, text in _statements().items()}
         self._commits = {tables: statements.commit(tables).format(schema=schema) for tables in statements.COMMITS}
 
@@ -123,7 +132,7 @@ class PostgresStore:
             return
         try:
             if writer is not None:
-                await pool.release(writer)
+                await pool.release(writer.connection)
             await asyncio.wait_for(pool.close(), 2.0)
         except TimeoutError:
             pool.terminate()
@@ -133,24 +142,43 @@ class PostgresStore:
             rows = await pool.fetch(sql or self._sql[name], *arguments, timeout=COMMAND_SECONDS)
         return cast("list[Mapping[str, Any]]", rows)
 
-    async def _write(self, sql: str, *arguments: Any) -> Mapping[str, Any]:
+    async def _write(self, tables: tuple[str, ...], *arguments: Any) -> Mapping[str, Any]:
         async with self._pool_for("COMMIT") as pool:
             writer, self._writer = self._writer, None
-            if writer is not None and writer.is_closed():
-                await pool.release(writer)
+            if writer is not None and writer.connection.is_closed():
+                await pool.release(writer.connection)
                 writer = None
             if writer is None:
-                writer = await pool.acquire(timeout=CONNECT_SECONDS)
+                writer = await self._prepare(pool)
             keep = False
             try:
-                row = await writer.fetchrow(sql, *arguments, timeout=COMMAND_SECONDS)
+                row = await writer.commits[tables].fetchrow(*arguments, timeout=COMMAND_SECONDS)
                 keep = self._pool is pool and self._writer is None
             finally:
                 if keep:
                     self._writer = writer
                 else:
-                    await pool.release(writer)
+                    await _end(pool, writer.connection)
         return cast("Mapping[str, Any]", row)
+
+    async def _prepare(self, pool: asyncpg.Pool) -> _Writer:
+        """Take a connection and plan every commit on it, once and for all.
+
+        Each is run for the epoch 0, which nobody ever has: it writes nothing, and leaves its plan and the tables in the
+        server's memory. Otherwise the first orders of each kind would be planned anew, each time, while they wait.
+        """
+        connection = await pool.acquire(timeout=CONNECT_SECONDS)
+        try:
+            await connection.execute("SET plan_cache_mode = force_generic_plan")
+            commits = {}
+            for tables, sql in self._commits.items():
+                commits[tables] = await connection.prepare(sql, timeout=COMMAND_SECONDS)
+                head = (self.bot, 0, 0, 0, "{}", b"", b"")
+                await commits[tables].fetchrow(*head, *("[]" for _ in tables), timeout=COMMAND_SECONDS)
+        except BaseException:
+            await _end(pool, connection)
+            raise
+        return _Writer(connection, commits)
 
     @contextlib.asynccontextmanager
     async def _pool_for(self, name: str) -> AsyncIterator[asyncpg.Pool]:
@@ -228,7 +256,7 @@ class PostgresStore:
         head = (self.bot, epoch, batch.seq, batch.market_ts, codec.cursor(batch.cursor), *states)
         rows = codec.tables(batch)
         tables = statements.tables_for(rows)
-        answer = await self._write(self._commits[tables], *head, *(rows.get(table, "[]") for table in tables))
+        answer = await self._write(tables, *head, *(rows.get(table, "[]") for table in tables))
         if not answer["fenced_in"]:
             raise FencedError(f"epoch {epoch} of {self.bot} is over: nothing was written")
         if not answer["moved"] and answer["before"] != batch.seq:
@@ -341,6 +369,12 @@ def _statements() -> dict[str, str]:
 async def _terminate(pool: asyncpg.Pool) -> None:
     pool.terminate()
     await asyncio.sleep(0)
+
+
+async def _end(pool: asyncpg.Pool, connection: PoolConnectionProxy) -> None:
+    """Close a connection that is not as the others: nobody else is to be given it."""
+    connection.terminate()
+    await pool.release(connection)
 
 
 async def _as_it_is(_: object) -> None:
