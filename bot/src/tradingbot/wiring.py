@@ -264,6 +264,19 @@ class Application:
             # Before anything may be traded; bounded, and a Redis that does not answer is no reason to wait.
             self.control.steer = self.flag_watch.steer
             await self.flag_watch.look()
+        self._begin()
+        passing = [self.control.spawn(process.freeze_when_settled(self.health, self.clock))]
+        if beside is not None:
+            passing.append(self.control.spawn(beside(port)))
+        try:
+            return await self._until_stopped()
+        finally:
+            for task in passing:
+                task.cancel()
+            await self._stop()
+
+    def _begin(self) -> None:
+        """Start everything that runs until the end."""
         self.supervisor.start("session", self.session.run())
         self.supervisor.start("watchdog", Watchdog(self.control).run())
         keep = self.settings.database
@@ -283,15 +296,6 @@ class Application:
             self.supervisor.start("flags", self.flag_watch.run())
         if self.sender is not None:
             self.telling = asyncio.create_task(self.sender.run(), name="notify")
-        passing = [self.control.spawn(process.freeze_when_settled(self.health, self.clock))]
-        if beside is not None:
-            passing.append(self.control.spawn(beside(port)))
-        try:
-            return await self._until_stopped()
-        finally:
-            for task in passing:
-                task.cancel()
-            await self._stop()
 
     async def _until_stopped(self) -> int:
         stopped = asyncio.create_task(self.stopping.wait())
