@@ -29,7 +29,7 @@ async def main() -> None:
             await until_rows(server.url(), "SELECT count(*) FROM simulation.trades", TRADES)
             await bot.until(lambda status: status["positions"] == 1, 60)
             async with browser.page() as page:
-                await page.size(1280, 1350)
+                await page.size(1280, 1420)
                 await page.open(f"http://127.0.0.1:{bot.port}/dashboard")
                 await page.until("document.querySelectorAll('#trades tbody tr').length > 3")
                 await page.until("document.querySelectorAll('#dependencies li').length > 3")

@@ -8,17 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
+from tests.browser.conftest import SECRET
 from tests.component.bot.process import BotProcess, until_rows
 from tests.unit.bot.harness import Bot, Scripted, buy, flat
 
-from tradingbot.config.model import Settings
 from tradingbot.core import picture
 from tradingbot.core.snapshot import Waiting
 from tradingbot.domain.orders import Side
-from tradingbot.observe import health
-from tradingbot.observe.metrics import Metrics
-from tradingbot.runtime.clock import WallClock
-from tradingbot.runtime.control import Control
 from tradingbot.web.app import Server, build
 
 if TYPE_CHECKING:
@@ -26,8 +22,11 @@ if TYPE_CHECKING:
 
     from tests.support.browser import Page
 
+    from tradingbot.config.model import Settings
+    from tradingbot.observe.metrics import Metrics
+    from tradingbot.runtime.control import Control
+
 TRADES = "SELECT count(*) FROM simulation.trades"
-SECRET = "the-key-of-this-page"
 KEY = {"X-API-Key": SECRET}
 PHONE = (390, 844)
 
@@ -163,10 +162,15 @@ async def test_a_bot_that_is_away_is_shown_so_and_found_again_without_loading(
     bot = await opened(page, bots, database)
     await page.run("window.mark = 'the same page'")
     bot.kill()
-    await page.until("document.querySelector('#link').innerText === 'reconnecting'")
+    await page.until("document.querySelector('#link').innerText === 'no connection'")
+    assert "No connection since 20" in await page.text("#stale")
+    assert await page.run("getComputedStyle(document.querySelector('main')).opacity") < "0.6", "nothing looks current"
+    assert (await page.run("document.title")).startswith("no connection")
     bot.start()
     await bot.trading()
-    await page.until("document.querySelector('#link').innerText === 'live'")
+    await page.until("document.querySelector('#link').innerText === 'connected'")
+    assert await page.run("document.querySelector('#stale').hidden")
+    await page.until("document.title.startsWith('ACTIVE')")
     first = await page.text("#clock")
     await page.until(f"document.querySelector('#clock').innerText !== {json.dumps(first)}")
     assert await page.run("window.mark") == "the same page"
@@ -205,11 +209,10 @@ async def test_the_page_of_the_api_tries_what_it_describes(
 
 
 @pytest.mark.parametrize("word", ["confirm", "refuse"])
-async def test_orders_that_wait_are_shown_with_what_can_be_said_to_them(page: Page, word: str) -> None:
-    settings = Settings.model_validate({"strategy": {"name": "breakout"}, "http": {"api_key": SECRET}})
-    clock = WallClock()
-    store: Any = None
-    control = Control(store, clock, health.new(clock), Metrics("breakout", "Spot", "binance"))
+async def test_orders_that_wait_are_shown_with_what_can_be_said_to_them(
+    page: Page, word: str, quiet_bot: tuple[Settings, Control, Metrics]
+) -> None:
+    settings, control, metrics = quiet_bot
     robot = Bot(lambda: Scripted({1: buy(990, 1040)})).show(flat(0, 1000.0), flat(1, 1000.0))
     taken = picture.take(robot.engine)
     one = Waiting(
@@ -219,13 +222,14 @@ async def test_orders_that_wait_are_shown_with_what_can_be_said_to_them(page: Pa
         since=taken.ts, expires=taken.ts + 300_000_000,
     )  # fmt: skip
     control.publish(msgspec.structs.replace(taken, waiting=(one,)))
-    server = Server(build(settings, control, control.metrics), "127.0.0.1", 0)
+    server = Server(build(settings, control, metrics), "127.0.0.1", 0)
     port = await server.start()
     await page.open(f"http://127.0.0.1:{port}/dashboard")
     await page.until("!document.querySelector('#waiting').hidden")
     assert "close above the channel" in await page.text("#confirmations")
     await page.click(f"#confirmations button:{'first' if word == 'confirm' else 'last'}-child")
-    assert (await page.until("document.querySelector('#question').innerText")).startswith(f"{word}: buy")
+    question = await page.until("document.querySelector('#question').innerText")
+    assert question.startswith(f"{word.capitalize()}: buy")
     await page.type("#key", SECRET)
     await page.click("#really")
     # This process trades nothing, and says so: the request went to the order that was shown.

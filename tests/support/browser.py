@@ -137,10 +137,22 @@ class Page:
         for kind in ("mousePressed", "mouseReleased"):
             await self.call("Input.dispatchMouseEvent", type=kind, x=place[0], y=place[1], button="left", clickCount=1)
 
+    async def press(self, key: str) -> None:
+        """Press and release a key, as a keyboard does: Enter, Escape, Tab."""
+        code = {"Enter": 13, "Escape": 27, "Tab": 9}[key]
+        text = {"text": "\r"} if key == "Enter" else {}
+        for kind in ("keyDown", "keyUp"):
+            more = text if kind == "keyDown" else {}
+            await self.call("Input.dispatchKeyEvent", type=kind, key=key, code=key, windowsVirtualKeyCode=code, **more)
+
+    async def write(self, text: str) -> None:
+        """Type where the focus is."""
+        await self.call("Input.insertText", text=text)
+
     async def type(self, selector: str, text: str) -> None:
         """Click into a field and type."""
         await self.click(selector)
-        await self.call("Input.insertText", text=text)
+        await self.write(text)
 
     async def screenshot(self, path: Path, *, whole: bool = False) -> None:
         """Write what is seen as PNG."""

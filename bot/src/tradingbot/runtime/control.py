@@ -250,10 +250,14 @@ class Control:
 
     def announce(self) -> None:
         """Wake everything that shows the state."""
-        self.metrics.state.set(int(self.board.state))
-        self.metrics.restricted(self.board.restrictions(), database=self.health.database)
+        self.measure()
         self.changed.set()
         self.changed = asyncio.Event()
+
+    def measure(self) -> None:
+        """Let the metrics say what holds now; Prometheus asks at any moment, also while nothing is committed."""
+        self.metrics.state.set(int(self.board.state))
+        self.metrics.restricted(self.board.restrictions(), database=self.health.database)
 
     def spawn(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
         """Start something that nobody waits for."""

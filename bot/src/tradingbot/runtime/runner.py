@@ -63,10 +63,13 @@ class Runner:
         publish: Callable[[picture.Picture], None],
         seq: int,
         cursor: dict[str, int],
+        announce: Callable[[], None] = lambda: None,
     ) -> None:
         self.engine, self.venue, self.store, self.keeper = engine, venue, store, keeper
         self.clock, self.health, self.metrics, self.publish = clock, health, metrics, publish
         self.seq, self.cursor = seq, cursor
+        self.announce = announce
+        """Wakes what shows the state: without a database nothing is committed, and so nothing published."""
         self.wake = asyncio.Event()
         self.lost = ""
         """Why the database does not answer, empty while it does."""
@@ -391,6 +394,7 @@ class Runner:
             self.lost = cause
             _log.error("the database does not answer; entries are blocked", error=cause)
             self.step(self._now(events.Hold, "database", State.HALTED, cause))
+            self.announce()
 
     async def database_back(self) -> None:
         """Take up the work again, after agreeing with the venue."""

@@ -233,6 +233,7 @@ class Session:
             self.control.publish,
             loaded.seq if loaded is not None else 0,
             cursor,
+            self.control.announce,
         )
 
     async def _open_feed(self, symbols: frozenset[str]) -> Feed:

@@ -11,6 +11,7 @@ from aiohttp import web
 
 from tradingbot.domain.secrecy import conceal_long
 from tradingbot.web import answers
+from tradingbot.web.advice import Advice
 from tradingbot.web.keys import COMMANDS, CONTROL, FLAGS, HEALTH, RELOAD, SETTINGS
 from tradingbot.web.problems import HEADERS, Problem
 from tradingbot.web.routes.health import dependencies
@@ -41,14 +42,21 @@ async def _close(app: web.Application) -> None:
 
 def _now(app: web.Application) -> dict[str, Any]:
     """Say everything that the page shows of this moment."""
-    settings, control = app[SETTINGS], app[CONTROL]
+    settings, control, alone = app[SETTINGS], app[CONTROL], app[COMMANDS].alone
+    advice = Advice(settings, alone=alone)
+    account = answers.account(settings, control, app[HEALTH])
+    held = {entry.source: advice.of(entry) for entry in control.board.restrictions()}
     return {
-        **answers.account(settings, control, app[HEALTH]),
+        **account,
+        "reasons": [{**reason, "advice": held.get(reason["source"], "")} for reason in account["reasons"]],
+        "now": answers.when(int(control.clock.now().timestamp() * 1_000_000)),
+        "test_mode": settings.exchange.test_mode,
+        "how": {"stop": advice.stop(), "approve": advice.approve()},
         "open_positions": answers.positions(control.picture),
         "orders": answers.orders(control.picture),
         "waiting": answers.waiting(control.picture),
         "dependencies": dependencies(settings, control, app.get(FLAGS), app.get(RELOAD)),
-        "can_resume": app[COMMANDS].alone,
+        "can_resume": alone,
     }
 
 

@@ -161,6 +161,7 @@ async def prometheus(call: Plain) -> web.Response:
     app = call.app
     if not app[SETTINGS].enable_metrics:
         raise web.HTTPNotFound(text="metrics are switched off: set enable_metrics to true")
+    app[CONTROL].measure()
     app[METRICS].step_age.set(app[HEALTH].step_age)
     app[METRICS].uptime.set(app[HEALTH].uptime)
     return web.Response(body=app[METRICS].expose(), headers={"Content-Type": metrics.TYPE})

@@ -10,9 +10,19 @@ const iso = (seconds) => new Date(seconds * 1000).toISOString();
 const money = (value) => value.toLocaleString("en-US", { minimumFractionDigits: 2, maximumFractionDigits: 2 });
 const percent = (value) => `${value.toFixed(2)} %`;
 
-// Hours of the day, and the day where it begins.
+// Between two ticks, in seconds: never parts of one.
+const STEPS = [1, 5, 10, 15, 30, 60, 300, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400, 172800, 604800, 2592000];
+
+// Hours of the day, seconds where the ticks are closer than a minute, and the day where it begins.
 function hours(_, ticks) {
-  return ticks.map((tick) => (tick % 86400 === 0 ? iso(tick).slice(5, 10) : iso(tick).slice(11, 16)));
+  const end = ticks.length > 1 && ticks[1] - ticks[0] < 60 ? 19 : 16;
+  return ticks.map((tick) => (tick % 86400 === 0 ? iso(tick).slice(5, 10) : iso(tick).slice(11, end)));
+}
+
+// A curve that does not move yet is drawn as what it is, not as half of nothing to double.
+function around(_, low, high) {
+  const pad = Math.max((high - low) * 0.08, Math.abs(high) * 0.0005, 0.01);
+  return [low - pad, high + pad];
 }
 
 // The point under the cursor, the last one otherwise.
@@ -24,7 +34,7 @@ function point(u) {
 }
 
 const CHARTS = [
-  { id: "chart", values: equity, color: "--blue", write: (tick) => tick.toLocaleString("en-US"), range: undefined },
+  { id: "chart", values: equity, color: "--blue", write: (tick) => tick.toLocaleString("en-US"), range: around },
   { id: "depth", values: falls, color: "--bad", write: (tick) => `${+tick.toFixed(2)} %`, range: (_, low) => [Math.min(low * 1.1, -0.1), 0] },
 ];
 
@@ -33,20 +43,20 @@ function options(chart, target) {
   return {
     width: target.clientWidth,
     height: target.clientHeight,
-    padding: [10, 18, chart.range ? 8 : 0, 0],
+    padding: [10, 18, chart.id === "depth" ? 8 : 0, 0],
     tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC"),
     legend: { show: false },
     hooks: { setCursor: [point], setData: [point], ready: [point] },
     cursor: { drag: { x: false, y: false }, points: { size: 7 }, sync: { key: "account" } },
-    scales: chart.range ? { y: { range: chart.range } } : {},
-    axes: [{ ...axis, values: hours, size: 30, show: chart.id === "chart" }, { ...axis, size: 68, values: (_, ticks) => ticks.map(chart.write) }],
+    scales: { y: { range: chart.range } },
+    axes: [{ ...axis, values: hours, incrs: STEPS, space: 80, size: 30, show: chart.id === "chart" }, { ...axis, size: 68, values: (_, ticks) => ticks.map(chart.write) }],
     series: [
       {},
       {
         stroke: css(chart.color),
         width: 2,
         fill: `${css(chart.color)}1f`,
-        fillTo: chart.range ? 0 : undefined,
+        fillTo: chart.id === "depth" ? 0 : undefined,
         points: { show: false },
       },
     ],
