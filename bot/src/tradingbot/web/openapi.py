@@ -16,6 +16,7 @@ from pydantic.json_schema import models_json_schema
 
 from tradingbot import __version__
 from tradingbot.strategy.params import explain
+from tradingbot.web import examples
 from tradingbot.web.auth import require_key
 from tradingbot.web.problems import Problem
 
@@ -215,11 +216,12 @@ def document(endpoints: Iterable[Endpoint]) -> dict[str, Any]:
         if each.body is not Nothing:
             wanted[each.body, "validation"] = None
     refs, definitions = models_json_schema(list(wanted), ref_template=REF)
-    paths: dict[str, dict[str, Any]] = {}
-    shared: dict[str, Any] = {}
+    schemas = dict(definitions.get("$defs", {}))
     for each in listed:
-        shared |= each.query.model_json_schema(ref_template=REF).get("$defs", {})
-        paths.setdefault(each.path, {})[each.method.lower()] = _operation(each, refs)
+        schemas = each.query.model_json_schema(ref_template=REF).get("$defs", {}) | schemas
+    paths: dict[str, dict[str, Any]] = {}
+    for each in listed:
+        paths.setdefault(each.path, {})[each.method.lower()] = _operation(each, refs, schemas)
     return {
         "openapi": "3.1.0",
         "info": {
@@ -229,27 +231,28 @@ def document(endpoints: Iterable[Endpoint]) -> dict[str, Any]:
         },
         "paths": paths,
         "components": {
-            "schemas": {**shared, **definitions.get("$defs", {})},
+            "schemas": schemas,
             "securitySchemes": {"key": {"type": "apiKey", "in": "header", "name": "X-API-Key"}},
         },
     }
 
 
-def _operation(each: Endpoint, refs: dict[Any, Any]) -> dict[str, Any]:
+def _operation(each: Endpoint, refs: dict[Any, Any], schemas: dict[str, Any]) -> dict[str, Any]:
     name = "".join(part for part in each.path.removeprefix("/api/v1") if part.isalnum() or part in "/_-")
     found: dict[str, Any] = {
         "operationId": (each.method.lower() + name.replace("/", "_").replace("-", "_")).rstrip("_"),
         "tags": [each.tag],
         "summary": each.summary,
         "parameters": [*_path_parameters(each), *_query_parameters(each.query)],
-        "responses": _responses(each, refs),
+        "responses": _responses(each, refs, schemas),
     }
     if each.description:
         found["description"] = each.description
     if each.key:
         found["security"] = [{"key": []}]
     if each.body is not Nothing:
-        content = {"application/json": {"schema": refs[each.body, "validation"]}}
+        schema = refs[each.body, "validation"]
+        content = {"application/json": {"schema": schema, "example": examples.of(schema, schemas)}}
         required = any(field.is_required() for field in each.body.model_fields.values())
         found["requestBody"] = {"required": required, "content": content}
     return found
@@ -276,9 +279,11 @@ def _query_parameters(model: type[BaseModel]) -> list[dict[str, Any]]:
     ]
 
 
-def _responses(each: Endpoint, refs: dict[Any, Any]) -> dict[str, Any]:
-    schema = refs[each.answer, "serialization"] if each.answer is not None else {"type": "string"}
-    content = {each.media: {"schema": schema}}
+def _responses(each: Endpoint, refs: dict[Any, Any], schemas: dict[str, Any]) -> dict[str, Any]:
+    content: dict[str, Any] = {each.media: {"schema": {"type": "string"}}}
+    if each.answer is not None:
+        schema = refs[each.answer, "serialization"]
+        content = {each.media: {"schema": schema, "example": examples.of(schema, schemas)}}
     found: dict[str, Any] = {str(each.status): {"description": each.summary, "content": content}}
     for status in each.also:
         found[str(status)] = {"description": "The same, where it is not well.", "content": content}
@@ -287,7 +292,8 @@ def _responses(each: Endpoint, refs: dict[Any, Any]) -> dict[str, Any]:
         problems |= {401, 403}
     if each.body is not Nothing:
         problems |= {413, 415, 422}
-    problem = {"application/problem+json": {"schema": refs[ProblemAnswer, "serialization"]}}
+    schema = refs[ProblemAnswer, "serialization"]
     for status in sorted(problems - {int(known) for known in found}):
+        problem = {"application/problem+json": {"schema": schema, "example": examples.problem(status)}}
         found[str(status)] = {"description": _TEXTS[status], "content": problem}
     return found

@@ -1,6 +1,8 @@
 // The API's page: reads the OpenAPI document of this server and lets every operation be tried.
 const $ = (id) => document.getElementById(id);
-const TAGS = ["bot", "trading", "flags", "simulation", "history", "health"];
+// In this order; a tag that is not here comes last, so that nothing is left out.
+const TAGS = ["bot", "confirmation", "trading", "flags", "simulation", "history", "health"];
+const PATIENCE = 30_000;
 let schemas = {};
 
 function element(name, text = "", className = "") {
@@ -44,6 +46,20 @@ function example(schema) {
   return JSON.stringify(Object.fromEntries(values), null, 2);
 }
 
+// What is said or answered: its fields, and an example of it beside them.
+function described(title, media) {
+  const box = element("div", "", "pair");
+  const left = element("div");
+  left.append(element("h3", title), element("pre", shape(media.schema)));
+  box.append(left);
+  if (media.example !== undefined) {
+    const right = element("div");
+    right.append(element("h3", "Example"), element("pre", JSON.stringify(media.example, null, 2)));
+    box.append(right);
+  }
+  return box;
+}
+
 function inputs(operation, into) {
   const fields = [];
   for (const one of operation.parameters || []) {
@@ -67,44 +83,56 @@ async function send(verb, path, fields, body, answer) {
   const headers = { Accept: "application/json" };
   if ($("key").value) headers["X-API-Key"] = $("key").value;
   if (body) headers["Content-Type"] = "application/json";
-  const response = await fetch(`${target}${query.size ? `?${query}` : ""}`, { method: verb, headers, body: body?.value });
-  const text = await response.text();
+  const address = `${target}${query.size ? `?${query}` : ""}`;
+  answer.hidden = false;
+  answer.textContent = "…";
+  let response;
+  let text;
+  try {
+    response = await fetch(address, { method: verb, headers, body: body?.value, signal: AbortSignal.timeout(PATIENCE) });
+    text = await response.text();
+  } catch (error) {
+    answer.textContent = `The bot did not answer: ${error.message}`;
+    return;
+  }
   let shown = text;
   try {
     shown = JSON.stringify(JSON.parse(text), null, 2);
   } catch {
     // Not JSON: shown as it is.
   }
-  answer.hidden = false;
   answer.textContent = `HTTP ${response.status}\n${shown.slice(0, 20000)}`;
 }
 
-function operation(path, verb, described) {
+function operation(path, verb, told) {
   const box = element("details");
   const head = element("summary");
   const word = element("span", verb, "verb");
   word.dataset.verb = verb;
-  head.append(word, element("code", path), element("span", described.summary));
-  if (described.security) head.append(element("span", "needs the key", "lock"));
+  head.append(word, element("code", path), element("span", told.summary));
+  if (told.security) head.append(element("span", "needs the key", "lock"));
   const inside = element("div");
-  if (described.description) inside.append(element("p", described.description));
-  const fields = inputs(described, inside);
-  const wanted = described.requestBody?.content["application/json"].schema;
+  if (told.description) inside.append(element("p", told.description));
+  const fields = inputs(told, inside);
+  const wanted = told.requestBody?.content["application/json"];
   let body = null;
   if (wanted) {
-    inside.append(element("pre", shape(wanted)));
     body = document.createElement("textarea");
-    body.value = example(wanted);
-    inside.append(body);
+    body.value = example(wanted.schema);
+    const label = element("label", "", "field");
+    label.append(element("span", "Body to send", "soft"), body);
+    inside.append(described("Body", wanted), label);
   }
   const codes = element("div", "", "codes");
-  for (const [code, one] of Object.entries(described.responses)) codes.append(element("span", `${code} ${one.description}`));
-  const content = Object.values(described.responses)[0].content;
+  for (const [code, one] of Object.entries(told.responses)) codes.append(element("span", `${code} ${one.description}`));
+  const [media] = Object.values(Object.values(told.responses)[0].content);
   const answer = element("pre");
   answer.hidden = true;
+  answer.setAttribute("role", "status");
   const button = element("button", "Send");
+  button.setAttribute("aria-label", `Send ${verb} ${path}`);
   button.addEventListener("click", () => send(verb, path, fields, body, answer));
-  inside.append(codes, element("pre", shape(Object.values(content)[0].schema)), button, answer);
+  inside.append(codes, described("Answer", media), button, answer);
   box.append(head, inside);
   return box;
 }
@@ -113,11 +141,12 @@ const found = await (await fetch("/api/v1/openapi.json")).json();
 schemas = found.components.schemas;
 $("title").textContent = `${found.info.title} ${found.info.version}`;
 $("about").textContent = found.info.description;
-for (const tag of TAGS) {
+const used = Object.values(found.paths).flatMap((verbs) => Object.values(verbs).map((one) => one.tags[0]));
+for (const tag of new Set([...TAGS, ...used])) {
   $("operations").append(element("h2", tag));
   for (const [path, verbs] of Object.entries(found.paths)) {
-    for (const [verb, described] of Object.entries(verbs)) {
-      if (described.tags[0] === tag) $("operations").append(operation(path, verb.toUpperCase(), described));
+    for (const [verb, told] of Object.entries(verbs)) {
+      if (told.tags[0] === tag) $("operations").append(operation(path, verb.toUpperCase(), told));
     }
   }
 }
