@@ -38,6 +38,7 @@ async def main() -> None:
                 await page.screenshot(DOCS / "dashboard.png")
                 await page.size(390, 844, phone=True, scale=2)
                 await asyncio.sleep(1.0)
+                await page.until("document.querySelector('#npositions').innerText === '1'", 120)
                 await page.screenshot(DOCS / "dashboard-phone.png")
         finally:
             bot.kill()

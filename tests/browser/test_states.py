@@ -66,6 +66,23 @@ async def test_a_database_that_is_lost_is_said_at_once_and_its_return_too(
     assert bot.end() == 0
 
 
+async def test_a_stop_that_the_database_does_not_have_yet_says_that_it_may_be_lost(
+    own: postgresql.Server, bots: Callable[..., BotProcess], page: Page
+) -> None:
+    bot = await opened(page, bots, own.url())
+    await asyncio.to_thread(own.stop, hard=True)
+    await says(page, "#state", "HALTED")
+    await page.click("#stop")
+    await sure(page, SECRET)
+    await says(page, "#state", "KILLED")
+    await says(page, "#notdurable", "Not in the database yet")
+    await asyncio.to_thread(own.start)
+    await page.until("document.querySelector('#notdurable') === null")
+    assert (await bot.get("/api/v1/status"))[1]["stop"]["durable"] is True
+    assert await page.text("#state") == "KILLED"
+    assert bot.end() == 0
+
+
 async def test_a_bot_that_stands_still_with_its_connection_open_is_not_shown_as_if_it_were_there(
     database: str, bots: Callable[..., BotProcess], page: Page
 ) -> None:

@@ -175,6 +175,7 @@ class Control:
         self._durable = self.stop is row
         self.stop = msgspec.structs.replace(self.stop, number=written.number, since=written.since)
         _log.info("the latch of the emergency stop is durable", stop_id=row.stop_id, outcome=row.outcome)
+        self.announce()
         self.resume.consider()
 
     def write_again(self) -> None:

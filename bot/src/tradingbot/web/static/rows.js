@@ -87,7 +87,7 @@ export function decisions(list) {
     time(d.decided_at),
     cell(d.symbol, "symbol"),
     cell(`${d.action} ${d.side}`, "tag"),
-    cell(d.approved ? "approved" : d.code.toLowerCase().replaceAll("_", " "), "text", d.approved ? "good" : "bad"),
+    d.approved ? cell("approved", "", "good") : cell(d.code.toLowerCase().replaceAll("_", " "), "text", "bad"),
     cell(d.approved ? d.reason : `${d.reason}: ${d.meaning}`, "text"),
   ]);
   const columns = [["Market time, UTC"], ["Symbol", "symbol"], ["What"], ["Answer"], ["Why"]];
