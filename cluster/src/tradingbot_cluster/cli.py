@@ -16,6 +16,7 @@ from rich.table import Table
 from tradingbot_cluster import binaries, provider
 from tradingbot_cluster.console import console, note, output
 from tradingbot_cluster.errors import EXIT_FAILED, EXIT_OK, ClusterError
+from tradingbot_cluster.images.build import build_archives
 from tradingbot_cluster.interface import UpOptions
 from tradingbot_cluster.paths import DEFAULT_INSTANCE, Layout
 
@@ -53,6 +54,9 @@ def parser() -> argparse.ArgumentParser:
     path.add_argument("name")
     images = commands.add_parser("build-images", parents=[common], help="build the images and load them")
     images.add_argument("names", nargs="*", help="of operator, bot, postgresql, redis, s3; all unless named")
+    images.add_argument(
+        "--cache-only", action="store_true", help="build into the user's cache for a local cluster; needs none to run"
+    )
     load = commands.add_parser("load-image", parents=[common], help="make an image usable by pods")
     load.add_argument("reference")
     load.add_argument("--archive", type=Path, help="an OCI or Docker archive that holds it")
@@ -147,6 +151,10 @@ def _program(options: argparse.Namespace) -> int:
 
 
 def _build_images(options: argparse.Namespace) -> int:
+    if options.cache_only:
+        for source, archive in build_archives(options.names).items():
+            output.print(f"{source}: {archive}", markup=False)
+        return EXIT_OK
     images = _provider(options).build_images(options.names)
     if options.json:
         print(json.dumps({image.name: asdict(image) for image in images}, indent=2))

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from tests.support import postgresql
 
 KEY = {"X-API-Key": "key"}
-QUIET = {"strategy": {"name": "breakout", "parameters": {"entry_lookback": 5000, "exit_lookback": 15}}}
-"""A strategy that proposes nothing in the first days of the market, which are the first minutes of a test."""
+QUIET = {"strategy": {"name": "breakout", "parameters": {"entry_lookback": 5000, "exit_lookback": 4999}}}
+"""A strategy that proposes no entry and no exit in the first days of the market, the first minutes of a test."""
 
 
 def quiet(bots: Callable[..., BotProcess], database: str, **changes: Any) -> BotProcess:
@@ -128,7 +128,7 @@ async def test_a_pause_outlives_restarts_and_ends_with_start(database: str, bots
     assert (await buy(bot))[0] == 202
     bot.kill()
     bot.start()
-    assert (await bot.trading())["state"] == "ACTIVE"
+    await bot.until(lambda status: status["ready"] and status["state"] == "ACTIVE")
     assert (await bot.ask("POST", "/api/v1/bot/start", **KEY))[0] == 200
     assert bot.end() == 0
 
@@ -280,7 +280,7 @@ async def test_a_simulation_starts_anew_and_keeps_its_past(database: str, bots: 
     assert (performance["trades"], performance["fills"], performance["total_return"]) == (0, 0, "0.000000")
     bot.kill()
     bot.start()
-    assert (await bot.trading())["state"] == "PAUSED"
+    await bot.until(lambda status: status["ready"] and status["state"] == "PAUSED")
     assert (await bot.get("/api/v1/bot/status"))[1]["account"]["equity"] == "10000"
     connection = await asyncpg.connect(database)
     assert await connection.fetchval("SELECT count(*) FROM simulation.trades") == before["trades"]

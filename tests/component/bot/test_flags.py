@@ -318,5 +318,5 @@ async def test_a_bot_that_has_no_redis_any_more_has_no_flags(
     assert bot.end() == 0
     bot.environment["REDIS_URL"] = ""
     bot.start()
-    assert (await bot.trading())["state"] == "ACTIVE"
+    await bot.until(lambda status: status["ready"] and status["state"] == "ACTIVE")
     assert bot.end() == 0

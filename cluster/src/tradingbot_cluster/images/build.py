@@ -59,6 +59,13 @@ def build_local(node: Node, names: list[str]) -> list[Image]:
     return built
 
 
+def build_archives(names: list[str]) -> dict[str, Path]:
+    """Build what the cache does not hold, without a cluster; return the archives by image."""
+    chosen = select(names)
+    binaries.ensure(sorted({tool for source in chosen for tool in source.tools}))
+    return {source.name: build(source, digest(source, base.digest())) for source in chosen}
+
+
 def build(source: ImageSource, tag: str) -> Path:
     """Return the archive of an image, building it when the cache does not hold it."""
     archive = archive_of(source, tag)
