@@ -157,12 +157,76 @@ async def test_a_resume_that_was_written_while_the_stop_was_asked_for_never_coun
         await world.settle()
     world.create(resume=resume)
     await world.settle()
-    await answer(world, **lifted(stop))
     assert world.status()["emergencyStop"]["id"] == stop
     assert "another reason" in world.condition("Suspended")["message"]
     await world.restart()
-    await answer(world, **lifted(stop))
+    await world.settle()
     assert world.status()["emergencyStop"]["id"] == stop
     world.create(resume=resume | {"reason": "looked at it again"})
     await answer(world, **lifted(stop))
+    assert "emergencyStop" not in world.status()
+
+
+# --- another stop while a resume is carried out
+
+
+def held(stop: str, **more: Any) -> dict[str, Any]:
+    return {
+        "id": stop,
+        "since": "2026-11-21T11:00:00Z",
+        "source": "spec",
+        "reason": "",
+        "close_positions": False,
+    } | more
+
+
+def generation(world: World) -> str:
+    meta = world.bot()["metadata"]
+    return f"{meta['uid'][:8]}-{meta['generation']}"
+
+
+async def test_the_stop_that_the_bot_holds_takes_the_place_of_the_one_that_it_has_lifted() -> None:
+    world, first = await stopped()
+    world.create(resume={"stopId": first, "reason": "checked"})
+    await world.settle()
+    world.create(resume={"stopId": first, "reason": "checked"}, emergencyStop={"active": True})
+    second = generation(world)
+    await answer(world, **lifted(first) | {"state": "KILLED", "stop": held(second, close_positions=True)})
+    latched = world.status()["emergencyStop"]
+    assert (latched["id"], latched["closePositions"]) == (second, True)
+    assert world.status()["lastStop"]["id"] == first
+    world.create(resume={"stopId": second, "reason": "again"})
+    await answer(world, **lifted(second))
+    assert "emergencyStop" not in world.status()
+
+
+@pytest.mark.parametrize("operator", ["runs", "is started anew"])
+@pytest.mark.parametrize("asked", ["still", "for a moment"])
+async def test_a_stop_that_only_the_operator_has_seen_is_told_the_bot_under_another_id(
+    operator: str, asked: str
+) -> None:
+    """The bot has lifted the first one and missed the second: with the id of the first it would go on trading."""
+    world, first = await stopped()
+    resume = {"stopId": first, "reason": "checked"}
+    world.create(resume=resume)
+    await world.settle()
+    world.create(resume=resume, emergencyStop={"active": True})
+    second = generation(world)
+    await world.settle()
+    if asked == "for a moment":
+        world.create(resume=resume)
+        await world.settle()
+    if operator == "is started anew":
+        await world.restart()
+    assert world.status()["emergencyStop"]["id"] == first, "the bot has not said that it has lifted it"
+    await answer(world, **lifted(first))
+    latched = world.status()["emergencyStop"]["id"]
+    assert latched != first
+    assert world.status()["state"] == "KILLED"
+    if operator == "runs":
+        assert latched == second, "the bot gives it the same name, when it sees it after all"
+    await answer(world, **lifted(first))
+    assert world.status()["emergencyStop"]["id"] == latched, "and it stays"
+    world.create(resume={"stopId": latched, "reason": "again"})
+    await answer(world, **lifted(latched))
     assert "emergencyStop" not in world.status()

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 MESSAGE_LENGTH: Final = 1024
 ENTRIES: Final = 50
+AGAIN: Final = "asked for again while the resume of the stop before it was carried out"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,22 +85,42 @@ def current(
     """Return the stop that holds now. `standing` is what the namespace asks for, as of the object's generation.
 
     The operator never ends a stop by itself: a person names it in spec.resume, nobody asks for it any more, and the bot
-    says that it lifted this very one. What is asked for after that is a stop of its own, with another id. `early` is
-    the key of a resume that was seen while a stop was asked for.
+    says that it lifted this very one. What is asked for after that is a stop of its own, with another id: what has been
+    lifted stops nobody any more, so it must not stay in the status in the place of the newer one. `early` is the key of
+    a resume that was seen while a stop was asked for.
     """
     asked = requested_stop(obj) is not None
     stop = latch(recorded, seen, read_report(report), now)
     if stop is not None:
         void = _void(recorded, resume, early, stands=standing is not None or asked)
         stop = stop.model_copy(update={"standing": standing is not None, "void_resume": void})
-    if stop is not None and _says_lifted(stop, report):
-        if standing is not None and standing.id != stop.id:
+    if stop is not None and _has_lifted(stop, report):
+        newer = _newer(stop, seen, standing, obj)
+        if read_report(report) is not None:
+            stop = latch(None, newer if newer is seen else None, read_report(report), now)
+        elif standing is not None and standing.id != stop.id:
             stop = latch(None, standing, None, now)
         elif not asked and counts(resume, stop):
             return None
+        elif newer is not None and resume is not None and resume.stop_id == stop.id:
+            stop = latch(None, newer, None, now)
     if standing is not None and (stop is None or (standing.stop.close_positions and not stop.close_positions)):
         stop = latch(stop, standing, None, now)
     return stop.model_copy(update={"standing": standing is not None}) if stop is not None else None
+
+
+def _newer(
+    stop: EmergencyStopStatus, seen: SeenStop | None, standing: SeenStop | None, obj: Mapping[str, Any]
+) -> SeenStop | None:
+    """Return the stop that was asked for after the resume of this one, which the bot has carried out.
+
+    It may have been taken back at once, and who saw it may have been restarted since. What is left then is that the
+    resume is void, which is in the status; so the stop gets its name from the object as it is now.
+    """
+    meta = obj["metadata"]
+    again = SeenStop(str(meta["uid"]), meta.get("generation", 0), EmergencyStop(active=True, reason=AGAIN))
+    found = [one for one in (seen, standing, again) if one is not None and one.id != stop.id]
+    return next((one for one in found if is_earlier(stop.id, one.id) is not False), None)
 
 
 def _void(
@@ -146,10 +167,14 @@ def refused(stop: EmergencyStopStatus | None, resume: Resume | None, last: LastS
     return ""
 
 
-def _says_lifted(stop: EmergencyStopStatus, report: Mapping[str, Any] | None) -> bool:
+def _has_lifted(stop: EmergencyStopStatus, report: Mapping[str, Any] | None) -> bool:
+    """Return whether the bot says that it has lifted this very stop, and either holds another one or none."""
     said = report or {}
     last = said.get("last_stop")
-    return "stop" in said and said["stop"] is None and isinstance(last, Mapping) and last.get("id") == stop.id
+    if "stop" not in said or not isinstance(last, Mapping) or last.get("id") != stop.id:
+        return False
+    held = read_report(report)
+    return said["stop"] is None if held is None else held.id != stop.id
 
 
 def last_stop(recorded: LastStop | None, report: Mapping[str, Any] | None) -> LastStop | None:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from tradingbot_contract.stops import resume_key
+from tradingbot_contract.stops import is_earlier, resume_key
 from tradingbot_operator.api.v1alpha1.tradingbot import requested_stop
 from tradingbot_operator.desired.kinds import NAMESPACE, TRADING_BOT
 from tradingbot_operator.policy.deletion import deletion_stop, policy_of
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
-    from tradingbot_operator.api.v1alpha1.safety import EmergencyStopStatus, Resume
+    from tradingbot_operator.api.v1alpha1.safety import EmergencyStop, EmergencyStopStatus, Resume
     from tradingbot_operator.runtime.store import Store
 
 
@@ -45,14 +45,22 @@ class Latching:
         resume = (obj.get("spec") or {}).get("resume")
         if stop is not None and isinstance(resume, Mapping):
             self._early[key] = resume_key(str(resume.get("stopId") or ""), str(resume.get("reason") or ""))
-        if stop is None or (latched and (latched.get("closePositions") or not stop.close_positions)):
+        if stop is None:
             return False
+        if latched and isinstance(resume, Mapping) and resume.get("stopId") == latched.get("id"):
+            # The bot may have lifted the one that is latched: then this is another one, if it came after that.
+            self._remember(key, meta, stop)
+        if latched and (latched.get("closePositions") or not stop.close_positions):
+            return False
+        self._remember(key, meta, stop)
+        return True
+
+    def _remember(self, key: Key, meta: Mapping[str, Any], stop: EmergencyStop) -> None:
         known = self._seen.get(key)
         if known is None or known.uid != meta["uid"]:
             self._seen[key] = SeenStop(meta["uid"], meta.get("generation", 0), stop)
         elif stop.close_positions and not known.stop.close_positions:
             self._seen[key] = replace(known, stop=stop)
-        return True
 
     def note_namespace(self, namespace: Mapping[str, Any]) -> bool:
         """Look at a version of a Namespace; return whether it asks for a stop of all its bots."""
@@ -77,6 +85,13 @@ class Latching:
     def waits(self, key: Key) -> bool:
         """Return whether a stop was seen that is not in the status yet."""
         return key in self._seen
+
+    def recorded(self, key: Key, stop: EmergencyStopStatus) -> None:
+        """Forget what is in the status now. What came after the stop that is there may have to take its place."""
+        self._early.pop(key, None)
+        seen = self._seen.get(key)
+        if seen is not None and (seen.id == stop.id or is_earlier(seen.id, stop.id)):
+            del self._seen[key]
 
     def forget(self, key: Key) -> None:
         """Forget what was seen: it is in the status, or over, or the object is gone."""

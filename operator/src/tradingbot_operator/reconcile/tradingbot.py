@@ -311,7 +311,7 @@ class TradingBotReconciler:
         await tell(self._kube, scope.obj, [Transition(True, *told) for told in news], self._now())  # noqa: FBT003
         self._parking.leave(scope.key)
         if after.emergency_stop is not None:
-            self._latching.forget(scope.key)
+            self._latching.recorded(scope.key, after.emergency_stop)
         contested = self._contests.kinds(scope.key)
         self._on_shown(scope.key, shown_of(after, scope.bot.spec if scope.bot else None, contested))
 
