@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from tradingbot_operator.api.conditions import Reason
 from tradingbot_operator.api.model import parse
 from tradingbot_operator.api.v1alpha1 import TradingBotStatus
+from tradingbot_operator.api.v1alpha1.safety import EmergencyStopOutcome, EmergencyStopStatus
 from tradingbot_operator.status.observation import BotReport, Observed, Obstacle
 from tradingbot_operator.status.pods import problem_of, project_pod
 from tradingbot_operator.status.tradingbot import Subject, derive
@@ -184,6 +185,28 @@ def test_a_bot_that_does_not_answer_keeps_its_state() -> None:
     assert status.state == "REDUCING"
     assert condition(status, "Ready")[:2] == ("Unknown", "BotUnreachable")
     assert condition(status, "Degraded")[:2] == ("True", "BotUnreachable")
+
+
+@pytest.mark.parametrize(
+    ("source", "outcome", "left"),
+    [
+        ("kill", "FLAT", (0, 0)),
+        ("kill", "FLAT_WITH_DUST", (0, 0)),
+        ("kill", "RESIDUAL", (1, 2)),
+        ("kill", "UNKNOWN", (1, 2)),
+        ("kill", "CANCELLED", (1, 2)),
+        ("bot", "FLAT", (1, 2)),
+    ],
+)
+def test_what_the_kill_job_has_sold_is_held_no_more_whatever_the_bot_said_last(
+    source: str, outcome: str, left: tuple[int, int]
+) -> None:
+    ended = EmergencyStopOutcome(state=outcome, source=source)
+    stop = EmergencyStopStatus(id="u-1", since=NOW, source="spec", close_positions=True, outcome=ended)
+    before = TradingBotStatus(positions=1, open_orders=2)
+    last_words = BotReport({"state": "ACTIVE", "positions": 1, "open_orders": 2}, 3)
+    status = derive(subject(before, stop=stop), Observed(deployment(), (), last_words, True), None, NOW)
+    assert (status.positions, status.open_orders) == left
 
 
 def test_an_obstacle_is_ready_false_and_degraded() -> None:

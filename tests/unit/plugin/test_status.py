@@ -132,9 +132,42 @@ def test_a_gate_that_is_not_open_is_what_to_do_next() -> None:
     assert steps == ["Before live trading, Limits: Set spec.risk.maxOrderValue."]
 
 
+def test_the_command_of_a_gate_stands_on_a_line_of_its_own_where_it_can_be_copied() -> None:
+    command = (
+        "kubectl -n trading create secret generic keys --from-literal=api-key=KEY --from-literal=api-secret=SECRET"
+    )
+    gates = [{"name": "Credentials", "state": "Closed", "message": f"The Secret keys does not exist: {command}"}]
+    out = Person(FakeApi.of(bot("btc", mode="live", status={"gates": gates})))("status", "btc").out
+    assert f"       {command}" in out.splitlines()
+
+
+def test_a_condition_does_not_repeat_the_gates_that_are_listed() -> None:
+    gates = [{"name": "Limits", "state": "Closed", "message": "Set spec.risk.maxOrderValue."}]
+    missing = "1 of 9 gates are not open. [Limits] Set spec.risk.maxOrderValue."
+    conditions = [{"type": "LiveReady", "status": "False", "reason": "LimitsNotSet", "message": missing}]
+    out = Person(FakeApi.of(bot("btc", mode="live", status={"gates": gates, "conditions": conditions})))(
+        "status", "btc"
+    ).out
+    (line,) = (line for line in out.splitlines() if line.strip().startswith("LiveReady"))
+    assert line.endswith("1 of 9 gates are not open: see above.")
+
+
+def test_a_condition_does_not_repeat_what_a_gate_says() -> None:
+    again = "Look at the bot and approve it again: kubectl patch"
+    gates = [{"name": "Approval", "state": "Closed", "message": again}]
+    conditions = [
+        {"type": "LiveReady", "status": "False", "reason": "ApprovalVoid", "message": f"It only closes. {again}"}
+    ]
+    out = Person(FakeApi.of(bot("btc", mode="live", status={"gates": gates, "conditions": conditions})))(
+        "status", "btc"
+    ).out
+    (line,) = (line for line in out.splitlines() if line.strip().startswith("LiveReady"))
+    assert line.endswith("It only closes. See the gate Approval above.")
+
+
 def test_tighter_limits_than_approved_are_approved() -> None:
     approval = {"digest": DIGEST, "approvedBy": "bob", "expiresAt": "2026-11-22T09:00:00Z"}
-    for state, problem in (("Valid", ""), ("WrongDigest", "changed after the approval")):
+    for state, problem in (("Valid", ""), ("WrongDigest", "changed since")):
         status = {"approval": {"requiredDigest": "sha256:" + 64 * "e", "state": state}}
         found = take(bot(mode="live", requestedBy="alice", approval=approval, status=status)).approval.problem(NOW)
         assert problem in found
@@ -218,7 +251,7 @@ def test_approval_is_explained() -> None:
     assert "(in 55m)" in verdict(approval=approval)
     assert "nobody has approved" in verdict()
     assert "the approval has expired" in verdict(approval=approval | {"expiresAt": "2026-11-21T09:00:00Z"})
-    assert "changed after the approval" in verdict(approval=approval | {"digest": "sha256:0"})
+    assert "changed since" in verdict(approval=approval | {"digest": "sha256:0"})
     assert "the same person" in verdict(approval=approval, requestedBy="bob")
     assert "A second person (not alice)" in verdict()
 

@@ -57,7 +57,7 @@ def next_steps(picture: Picture, now: datetime) -> list[str]:
     steps = _stop_steps(picture)
     if not steps and picture.asked_mode == "live" and picture.condition("LiveReady").status != "True":
         waiting = [gate for gate in picture.gates if gate.state == "Closed" and gate.name != "Approval"]
-        steps += [f"Before live trading, {gate.name}: {gate.message}" for gate in waiting]
+        steps += [f"Before live trading, {gate.name}: {_with_its_command(gate.message)}" for gate in waiting]
         steps += _approval_steps(picture, now)
     seen: set[str] = set()
     for condition in picture.conditions:
@@ -74,6 +74,12 @@ def next_steps(picture: Picture, now: datetime) -> list[str]:
             "  kubectl get deployments -A -l app.kubernetes.io/name=tradingbot-operator"
         )
     return steps
+
+
+def _with_its_command(message: str) -> str:
+    """Put a command at the end of a sentence on a line of its own, where it can be copied."""
+    sentence, found, command_line = message.partition(": kubectl ")
+    return f"{sentence}:\n  kubectl {command_line}" if found else message
 
 
 def _stop_steps(picture: Picture) -> list[str]:

@@ -87,7 +87,7 @@ class ApprovalPicture:
         if not self.given_digest:
             return "nobody has approved"
         if self.given_digest != self.required_digest and self.state != "Valid":
-            return "something that matters for the risk changed after the approval"
+            return "something that was approved changed since, or the bot was stopped"
         expires = parse_time(self.expires_at)
         if expires is None or expires <= now:
             return "the approval has expired"

@@ -68,7 +68,7 @@ def detail(picture: Picture, now: datetime, *, colour: bool) -> str:
         blocks.append(_approval(picture, now, colour=colour))
     if picture.gates:
         blocks.append(_gates(picture.gates, colour=colour))
-    blocks.append(_conditions(picture.conditions, now, colour=colour))
+    blocks.append(_conditions(picture, now, colour=colour))
     steps = next_steps(picture, now)
     if steps:
         lines = [wrap(step, indent="     ", first=f"  {number}. ") for number, step in enumerate(steps, 1)]
@@ -147,12 +147,12 @@ def _gates(gates: Sequence[GatePicture], *, colour: bool) -> str:
     return paint("Gates of live trading", "bold", on=colour) + "\n" + columns(rows, indent="  ")
 
 
-def _conditions(conditions: Sequence[ConditionPicture], now: datetime, *, colour: bool) -> str:
+def _conditions(picture: Picture, now: datetime, *, colour: bool) -> str:
     title = paint("Conditions", "bold", on=colour)
-    if not conditions:
+    if not picture.conditions:
         return f"{title}\n  none yet"
     rows = []
-    for condition in conditions:
+    for condition in picture.conditions:
         shade = "green" if condition.good else "yellow"
         rows.append(
             [
@@ -160,10 +160,21 @@ def _conditions(conditions: Sequence[ConditionPicture], now: datetime, *, colour
                 paint(condition.status, shade, on=colour),
                 condition.reason or MISSING,
                 age(condition.since, now),
-                condition.message,
+                _brief(condition.message, picture.gates),
             ]
         )
     return title + "\n" + columns(rows, indent="  ")
+
+
+def _brief(message: str, gates: Sequence[GatePicture]) -> str:
+    """Leave out what the list of the gates says already."""
+    count, found, _ = message.partition(" gates are not open. ")
+    if found and gates:
+        return f"{count} gates are not open: see above."
+    for gate in gates:
+        if gate.state != "Open" and gate.message:
+            message = message.replace(gate.message, f"See the gate {gate.name} above.")
+    return message
 
 
 def _mode(picture: Picture) -> str:

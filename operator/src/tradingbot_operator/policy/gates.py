@@ -310,4 +310,4 @@ def summary(gates: Sequence[Gate]) -> str:
     closed = [gate for gate in gates if not gate.is_open]
     if not closed:
         return Reason.LIVE.explanation
-    return f"{len(closed)} of {len(gates)} gates are not open. " + " ".join(f"{g.name}: {g.message}" for g in closed)
+    return f"{len(closed)} of {len(gates)} gates are not open. " + " ".join(f"[{g.name}] {g.message}" for g in closed)

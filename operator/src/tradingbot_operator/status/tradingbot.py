@@ -58,6 +58,7 @@ class Subject:
 def derive(subject: Subject, observed: Observed, obstacle: Obstacle | None, now: datetime) -> TradingBotStatus:
     """Return the status to write. Fields that nobody can tell at the moment keep what was recorded."""
     body = observed.report.body or {}
+    left = _left_by_the_kill(subject.stop) or body
     state = _state(subject, observed)
     problem = _problem(subject, observed)
     running = _running(subject, observed)
@@ -84,8 +85,8 @@ def derive(subject: Subject, observed: Observed, obstacle: Obstacle | None, now:
             "mode": subject.mode or old.mode,
             "state": state,
             "role": _role(body) or (old.role if observed.polled and running else None),
-            "positions": _count(body.get("positions"), old.positions),
-            "open_orders": _count(body.get("open_orders"), old.open_orders),
+            "positions": _count(left.get("positions"), old.positions),
+            "open_orders": _count(left.get("open_orders"), old.open_orders),
             "image": (running or {}).get("spec", {}).get("image") or old.image,
             "config_hash": _text(body.get("config_hash"), old.config_hash),
             "version": _text(body.get("version"), old.version),
@@ -265,6 +266,13 @@ def _stop_message(stop: EmergencyStopStatus) -> str:
     return (
         f"Emergency stop {stop.id} is latched.{outcome}{killed} Reverting the spec does not end it; only its id does."
     )
+
+
+def _left_by_the_kill(stop: EmergencyStopStatus | None) -> dict[str, Any]:
+    """Return what is left where the kill Job has sold everything: the bot's last words are from before."""
+    outcome = stop.outcome if stop is not None else None
+    sold = outcome is not None and outcome.source == "kill" and outcome.state in {"FLAT", "FLAT_WITH_DUST"}
+    return {"positions": 0, "open_orders": 0} if sold else {}
 
 
 def _role(body: dict[str, Any]) -> BotRole | None:
