@@ -31,10 +31,10 @@ SOURCES = {"tradingbot": ROOT / "bot" / "src", "tradingbot_contract": ROOT / "co
 NOTES = Path(__file__).with_name("mutants_equivalent.txt")
 PARTS = {
     "tradingbot/risk": "gate latch confidence commands engine ticks",
-    "tradingbot/core/stops.py": "engine cover flatten commands resume",
-    "tradingbot/core/cover.py": "cover engine faults late_orders bad_data flatten",
+    "tradingbot/core/stops.py": "engine cover cover_edges flatten commands resume",
+    "tradingbot/core/cover.py": "cover cover_edges engine faults late_orders bad_data flatten",
     "tradingbot/core/flatten.py": "flatten kill_outcome",
-    "tradingbot/core/flattening.py": "flatten cover engine",
+    "tradingbot/core/flattening.py": "flatten cover_edges cover engine",
     "tradingbot/runtime/resume.py": "resume",
     "tradingbot/runtime/approval.py": "approval",
     "tradingbot/ledger": "ledger engine sim_exchange",

@@ -61,6 +61,42 @@ def test_no_order_is_larger_than_the_exchange_takes() -> None:
     assert after("12", [("999", "50")]) == Slice(Decimal(5), Decimal(995), 0)
 
 
+def test_a_floor_is_rounded_up_to_the_tick_so_that_it_is_never_below_the_collar() -> None:
+    assert floor_price(Decimal("1000.01"), COLLAR, 0, BTC) == Decimal("995.01")
+
+
+def test_who_buys_at_the_floor_itself_buys_within_the_collar() -> None:
+    assert after("1", [("995", "0.5")]) == Slice(Decimal("0.5"), Decimal(995), 0)
+
+
+def fine(min_notional: int = 0, min_quantity: str = "0") -> Limits:
+    """An exchange with small steps and few demands."""
+    coin = Instrument("BTC/USDT", "BTC", "USDT", Decimal("0.01"), Decimal("0.00001"), Decimal(min_notional))
+    return Limits(instrument=coin, min_quantity=Decimal(min_quantity))
+
+
+def test_whether_it_is_dust_is_judged_at_the_narrowest_collar() -> None:
+    """Worth 10.01 there, and 9.96 at the next one."""
+    left = Decimal("0.01006")
+    found = next_slice(left, [(LAST, Decimal(1))], LAST, COLLAR, 0, fine(min_notional=10))
+    assert found == Slice(left, Decimal(995), 0)
+
+
+def test_what_the_exchange_takes_is_taken_at_its_very_limits_and_nothing_is_not_sold() -> None:
+    least = fine(10, "0.5")
+    assert least.sellable(Decimal("0.5"), Decimal(20))
+    assert not least.sellable(Decimal("0.49999"), Decimal(100))
+    assert not least.sellable(Decimal("0.5"), Decimal("19.99"))
+    assert not fine().sellable(Decimal("0.000009"), Decimal(100))
+
+
+def test_a_collar_of_everything_sells_for_a_little_and_never_for_nothing() -> None:
+    cent = [(Decimal("0.01"), Decimal(1))]
+    assert next_slice(Decimal(1), cent, Decimal(2), Decimal(1), 3, fine()) == NoDepth(Decimal(0))
+    one = [(Decimal(1), Decimal(1))]
+    assert next_slice(Decimal(1), one, Decimal(2), Decimal("0.5"), 3, fine()) == Slice(Decimal(1), Decimal(1), 3)
+
+
 amounts = st.decimals(Decimal("0.0001"), Decimal(20), places=4)
 levels = st.lists(st.tuples(st.decimals(Decimal("0.01"), Decimal(1100), places=2), amounts), max_size=8)
 

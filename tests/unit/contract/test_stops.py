@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tradingbot_contract.stops import is_earlier, short_hash, stop_id
+from tradingbot_contract.stops import is_earlier, resume_key, short_hash, stop_id
 
 uids = st.uuids().map(str)
 
@@ -35,3 +35,11 @@ def test_a_hash_fits_into_a_name_and_tells_stops_apart(one: str, other: str) -> 
     assert short_hash(one).isalnum()
     assert len(short_hash(one)) == 10
     assert (short_hash(one) == short_hash(other)) is (one == other)
+
+
+def test_a_resume_without_a_reason_is_one_with_an_empty_reason_and_another_reason_is_another_resume() -> None:
+    """Operator and bot compute it in different versions: what was void for one must stay void for the other."""
+    key = resume_key("1f0c2a9b-7", None)
+    assert (key, len(key)) == (resume_key("1f0c2a9b-7", ""), 16)
+    assert resume_key("1f0c2a9b-7", "looked at it") == short_hash("1f0c2a9b-7\0looked at it", 16) != key
+    assert resume_key("1f0c2a9b-8", None) != key
