@@ -6,7 +6,6 @@ import asyncio
 import random
 import resource
 import sqlite3
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -101,10 +100,8 @@ async def test_a_second_one_waits_for_the_first_and_takes_over_at_once(alone: Ca
     pid = first.process.pid
     await until(lambda: f"-{pid} trades with this ledger" in second.log.read_text(), "it says who")
     first.kill()
-    begun = time.monotonic()
+    # That it waits for no lease of a process that is gone is shown on the ledger itself, in test_store_sqlite.
     status = await second.trading()
-    # The lease would last at least 11 s: the lock of a process that is gone says that nobody needs to wait for it.
-    assert time.monotonic() - begun < 10
     assert status["epoch"] == 2
     assert second.end() == 0
     second.audit()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.component.bot.sqlite_world import SqliteWorld
 from tests.component.bot.store_contract import StoreContract, World, batch, traded
+from tests.support.waiting import ANSWER_SECONDS
 
 from tradingbot.ports.store import FencedError, SchemaError, StoreError, UnavailableError
 from tradingbot.store import migrate
@@ -196,7 +197,7 @@ async def test_a_writer_that_takes_long_is_waited_for_and_reads_go_on(world: Sql
     other = connect(one.path)
     other.execute("BEGIN IMMEDIATE")
     waiting = asyncio.create_task(one.commit(batch(2), lease.epoch))
-    assert len(await asyncio.wait_for(one._read("SELECT trade_id FROM trades"), 2.0)) == 1
+    assert len(await asyncio.wait_for(one._read("SELECT trade_id FROM trades"), ANSWER_SECONDS)) == 1
     assert not waiting.done()
     other.execute("COMMIT")
     await waiting

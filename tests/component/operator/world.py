@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from tests.component.operator.fake_kube import CrashedError, FakeKube
 from tests.support.clock import Clock
+from tests.support.waiting import ANSWER_SECONDS
 
 from tradingbot_operator.desired.config import BuildConfig
 from tradingbot_operator.desired.ownership import bot_of
@@ -155,7 +156,7 @@ class World:
 
     async def step(self) -> None:
         """Run one pass."""
-        key = await asyncio.wait_for(self.queue.get(), 1)
+        key = await asyncio.wait_for(self.queue.get(), ANSWER_SECONDS)
         self.passes.append(key)
         again = None
         try:

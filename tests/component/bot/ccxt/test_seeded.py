@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from tests.component.bot.ccxt.world import MARKET, SYMBOL, World, intent
 from tests.exchange_server import FaultPlan, Kind, Rule
+from tests.support.waiting import ANSWER_SECONDS
 
 from tradingbot.domain.orders import OrderType, Role, Side
 from tradingbot.ports.venue import Absent, Accepted, Found, Refused, Unavailable, Unknown
@@ -147,6 +148,9 @@ async def clear_up(bot: Bot) -> None:
         order.invisible_lookups = 0
     world.server.exchange.views.remember()
     world.wait(60)
+    # What is asked now is to be answered, however busy the machine is: the short patience was for the faults.
+    gateway = world.venue.gateway
+    gateway.timeout, gateway.client.timeout = ANSWER_SECONDS, ANSWER_SECONDS * 1000
     await world.venue.connect()
     for _ in range(3):
         await bot.ask()
