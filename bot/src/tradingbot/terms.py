@@ -135,6 +135,7 @@ def engine_config(settings: Settings, epoch: int) -> EngineConfig:
         strategy_interval=settings.simulation.strategy_interval_seconds * SECOND,
         equity_interval=equity_interval(settings),
         targets_rest=settings.mode is Mode.SIMULATION,
+        remote=settings.mode is Mode.LIVE,
         confirm_above=settings.exchange.order_confirmation_threshold if confirmed else None,
         confirm_within=settings.exchange.order_confirmation_seconds * SECOND,
         remembered=REMEMBERED if settings.mode is Mode.LIVE else 0,

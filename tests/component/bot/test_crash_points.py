@@ -105,7 +105,7 @@ def send_before_it_is_written(patch: pytest.MonkeyPatch) -> None:
     """The order leaves, then its intent is committed: a crash between them leaves an order that nobody knows."""
 
     async def flush(self: Runner, *, force: bool = False) -> None:
-        async with self._busy:
+        async with self.busy:
             while self._pending or force:
                 force = False
                 effects, self._pending = self._pending, []

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from tradingbot.core import confirm, flattening, switches
+from tradingbot.core import confirm, flattening, stops, switches
 from tradingbot.core.decisions import decision, entry_facts, with_confidence
 from tradingbot.core.tally import Tally
 from tradingbot.domain import events
@@ -206,6 +206,7 @@ HANDLERS: dict[type, Callable[[Engine, Any], None]] = {
     events.ReloadLimits: reload_limits,
     events.ResetAccount: reset_account,
     events.Adopted: flattening.adopt,
+    events.Listed: stops.listed,
     **confirm.HANDLERS,
     **switches.HANDLERS,
 }

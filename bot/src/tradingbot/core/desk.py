@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tradingbot.core import flattening
+from tradingbot.core import flattening, stops
 from tradingbot.core.cover import Cover
 from tradingbot.core.order_table import Heard, move
 from tradingbot.domain import ids
@@ -159,6 +159,8 @@ class Desk:
         match event:
             case Sent():
                 self._go(order, Heard.SENT)
+                if order.intent.role is Role.ENTRY:
+                    stops.entry_leaves(self.state)
             case Accepted(venue_id=venue_id):
                 order.venue_id = venue_id
                 self._go(order, Heard.ACCEPTED)

@@ -89,7 +89,8 @@ class Engine:
         }
         if self.state.epoch != config.epoch:
             # Ids are functions of (bot, epoch, number): a new epoch counts anew.
-            self.state.epoch, self.state.intents = config.epoch, 0
+            self.state.epoch, self.state.intents, self.state.listing.sent = config.epoch, 0, 0
+            stops.ask_anew(self.state)
         if self.state.guard is not None:
             self._equity.revalue()
         switches.restore(self)

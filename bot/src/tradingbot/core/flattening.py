@@ -15,6 +15,7 @@ import msgspec
 from tradingbot.core.flatten import SHARES, floor_price
 from tradingbot.domain.effects import OrderMoved, Submit
 from tradingbot.domain.market import SECOND
+from tradingbot.domain.money import plain
 from tradingbot.domain.orders import Order, OrderState, Role
 from tradingbot.risk import gate
 
@@ -77,20 +78,28 @@ def tend(desk: Desk) -> None:
 
 
 def adopt(engine: Engine, event: Adopted) -> None:
-    """Enter an order of `tradingbot kill` into the books. It is at the venue already: recorded, and never sent."""
+    """Enter an order that the ledger lacks into the books. It is at the venue already: recorded, and never sent."""
     desk = engine.desk
-    draft = desk.draft()
-    draft.client_id = event.client_id
     instrument = desk.state.instruments.get(event.symbol)
     if instrument is None or event.client_id in desk.state.orders:
         return
-    approved = gate.reducing(instrument, event.quantity, draft, "sold by tradingbot kill", limit=event.price)
+    position = desk.state.book.position(event.symbol)
+    if event.rests and (position is None or event.quantity > position.quantity):
+        return
+    draft = desk.draft()
+    draft.client_id = event.client_id
+    if event.rests:
+        approved = gate.reducing(instrument, event.quantity, draft, "found at the exchange", stop=event.price)
+    else:
+        approved = gate.reducing(instrument, event.quantity, draft, "sold by tradingbot kill", limit=event.price)
     if approved is None:
         return
     desk.state.orders[event.client_id] = Order(approved.item, state=OrderState.SENT, updated=desk.state.now)
     desk.out.append(Submit(approved))
     desk.out.append(OrderMoved(event.client_id))
-    desk.alarm("ADOPTED", f"tradingbot kill sold {event.quantity:f} {instrument.base} in this bot's place")
+    size = f"{plain(event.quantity)} {instrument.base}"
+    told = f"the stop of {size} at {plain(event.price)} protects its position" if event.rests else f"sold {size}"
+    desk.alarm("ADOPTED", f"{event.client_id}, an order of this bot that its ledger lacked: {told}")
 
 
 def going_on(desk: Desk, symbol: str) -> bool:

@@ -76,6 +76,8 @@ class Picture(msgspec.Struct, frozen=True, kw_only=True):
     day_change: Decimal
     positions: tuple[PositionPicture, ...]
     orders: tuple[OrderPicture, ...]
+    entries_gone: bool
+    """No entry is open, by the ledger and by what the exchange has listed."""
     prices: dict[str, Decimal]
     waiting: tuple[Waiting, ...] = ()
     """What a person has to confirm."""
@@ -119,6 +121,7 @@ def take(engine: Engine) -> Picture:
         day_change=equity - day_start,
         positions=positions,
         orders=tuple(_order(order) for order in engine.desk.live()),
+        entries_gone=stops.confirmed(engine),
         prices=prices,
         waiting=tuple(state.waiting.values()),
         limits=engine.config.limits,

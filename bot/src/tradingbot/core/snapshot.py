@@ -7,7 +7,7 @@ from decimal import Decimal
 import msgspec
 
 from tradingbot.core.flattening import Flattening
-from tradingbot.core.stops import Stopped
+from tradingbot.core.stops import Listing, Stopped
 from tradingbot.core.tally import Tally
 from tradingbot.domain.errors import BrokenInvariantError
 from tradingbot.domain.instrument import Instrument
@@ -44,6 +44,8 @@ class EngineConfig(msgspec.Struct, frozen=True, kw_only=True):
     """Whether there is a Redis that can switch feature flags."""
     approval: str = ""
     """Digest of what was approved, of a live bot."""
+    remote: bool = False
+    """The exchange is apart from the ledger, and may have what it lacks: only what it lists says what is open."""
 
 
 class Closing(msgspec.Struct, frozen=True):
@@ -109,6 +111,7 @@ class EngineState(msgspec.Struct, kw_only=True):
     """Entry orders that an emergency stop took back."""
     stop_positions: dict[str, Stopped] = {}
     """By symbol, the positions that an emergency stop found."""
+    listing: Listing = msgspec.field(default_factory=Listing)
     limits: dict[str, str] = {}
     """Limits that people changed while the bot ran, as text."""
     limits_under: str = ""

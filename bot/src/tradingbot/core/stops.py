@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from tradingbot.core import flattening
+from tradingbot.domain.events import Stray
 from tradingbot.domain.money import ZERO, mul, plain
 from tradingbot.domain.orders import OrderState, Role
 
 if TYPE_CHECKING:
     from tradingbot.core.engine import Engine
     from tradingbot.core.snapshot import EngineState
+    from tradingbot.domain.events import Listed
     from tradingbot.domain.fills import Position
     from tradingbot.domain.orders import Order
 
@@ -31,6 +33,19 @@ _WORDS = {
 _TROUBLE = ("UNKNOWN", "RESIDUAL", "OPEN", "PENDING", "FLAT_WITH_DUST", "FILLED")
 
 
+class Listing(msgspec.Struct):
+    """What the exchange said last when it was asked for every open order of this bot's name."""
+
+    confirmed: bool = False
+    """It listed no entry, and none was sent since."""
+    problem: str = ""
+    """Why it has not said so."""
+    sent: int = 0
+    """Entries that left in this epoch."""
+    strays: dict[str, Stray] = {}
+    """By client id, entries that the ledger lacked when the exchange was asked for the sake of this stop."""
+
+
 class Stopped(msgspec.Struct):
     """A position that a stop found."""
 
@@ -43,13 +58,43 @@ class Stopped(msgspec.Struct):
 def begin(engine: Engine, reason: str) -> None:
     """Take entry orders back, and remember what was there."""
     engine.state.stop_orders.extend(engine.desk.cancel_entries(reason))
+    ask_anew(engine.state)
     remember(engine)
+
+
+def ask_anew(state: EngineState) -> None:
+    """Forget what the exchange has confirmed: a stop, and a process that begins, hear it anew."""
+    state.listing.confirmed, state.listing.problem = False, ""
+
+
+def entry_leaves(state: EngineState) -> None:
+    """Note that the exchange may have one more entry than it has listed."""
+    state.listing.sent += 1
+    state.listing.confirmed = False
+
+
+def listed(engine: Engine, event: Listed) -> None:
+    """Take what the exchange said of the open orders in this bot's name."""
+    found = engine.state.listing
+    found.problem = event.problem
+    found.confirmed = event.none and event.entries_sent == found.sent
+    for stray in event.strays:
+        said = f"{stray.client_id} in {stray.symbol}, an entry of this bot that its ledger lacks: {stray.state}"
+        engine.desk.alarm("STRAY_ORDER", f"{said}; {stray.reason}" if stray.reason else said)
+        if engine.board.stop is not None and stray.client_id not in engine.state.stop_orders:
+            found.strays[stray.client_id] = stray
+
+
+def confirmed(engine: Engine) -> bool:
+    """Tell whether no entry of this bot is open, by the ledger and, where it is apart from it, by the exchange."""
+    return not engine.desk.entries() and (not engine.config.remote or engine.state.listing.confirmed)
 
 
 def remember(engine: Engine) -> None:
     """Remember the positions that a stop found, also one that was found at the start."""
     if engine.board.stop is None:
         engine.state.stop_orders, engine.state.stop_positions = [], {}
+        engine.state.listing.strays = {}
         return
     for position in engine.state.book.open_positions():
         engine.state.stop_positions.setdefault(position.symbol, Stopped(abs(position.quantity)))
@@ -70,11 +115,13 @@ def outcome(engine: Engine) -> dict[str, Any] | None:
     positions = engine.state.book.open_positions()
     rows = [_order_row(engine, client_id) for client_id in engine.state.stop_orders]
     rows += [_row_of(order) for order in entries if order.intent.client_id not in engine.state.stop_orders]
+    rows += [msgspec.to_builtins(stray) for stray in engine.state.listing.strays.values()]
     held = _position_rows(engine, close=stop.close_positions)
     state, message = _verdict(entries, positions, held, engine, close=stop.close_positions)
     return {
         "state": state,
         "message": message,
+        "confirmed": confirmed(engine),
         "orders_cancelled": sum(1 for row in rows if row["state"] == "CANCELLED"),
         "orders_left": len(entries),
         "positions_left": len(positions),
@@ -157,6 +204,11 @@ def _verdict(
         return "UNKNOWN", f"entry orders that the venue has not confirmed: {len(unknown)}"
     if entries:
         return "PENDING", f"entry orders being cancelled: {len(entries)}"
+    if not confirmed(engine):
+        problem = engine.state.listing.problem
+        if problem:
+            return "UNKNOWN", f"the exchange has not confirmed that no entry order is open: {problem}"
+        return "PENDING", "the exchange is asked whether an entry order of this bot is open that its ledger lacks"
     if not close:
         return "CANCELLED", f"no entry order is open; positions kept with their protective orders: {len(positions)}"
     if any(_going(engine, position.symbol) for position in positions if not _dust(engine, position)):

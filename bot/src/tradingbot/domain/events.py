@@ -5,6 +5,8 @@ from __future__ import annotations
 from decimal import Decimal
 from enum import StrEnum
 
+import msgspec
+
 from tradingbot.domain.market import Event
 from tradingbot.domain.money import ZERO
 from tradingbot.domain.states import State
@@ -71,14 +73,41 @@ class Fill(Event, frozen=True, tag="fill"):
 
 
 class Adopted(Event, frozen=True, tag="adopted"):
-    """`tradingbot kill` has sold in this bot's place; its order is entered, so that its fills can be booked."""
+    """An order in this bot's name that its ledger lacks is entered, so that its fills can be booked.
+
+    A sale of `tradingbot kill` in its place; or the stop of a position, of a kill or from before a restored database.
+    """
 
     client_id: str
     symbol: str
     quantity: Decimal
-    """What was sold, in base currency."""
+    """What was sold, or is to be sold from the stop price on, in base currency."""
     price: Decimal
-    """The lowest price of its fills, in quote currency."""
+    """The lowest price of the sale's fills, or the stop price, in quote currency."""
+    rests: bool = False
+    """It is the stop."""
+
+
+class Stray(msgspec.Struct, frozen=True):
+    """An entry of this bot's name that the exchange had and the ledger lacked, and what became of it."""
+
+    client_id: str
+    symbol: str
+    state: str
+    """In the words of a stop's outcome: CANCELLED, FILLED, UNKNOWN, OPEN."""
+    reason: str
+
+
+class Listed(Event, frozen=True, tag="listed"):
+    """The exchange was asked for every open order of this bot's name, whatever the ledger says of them."""
+
+    entries_sent: int
+    """How many entries had left in this epoch when it was asked: what it says holds until the next one leaves."""
+    none: bool
+    """It listed no entry."""
+    problem: str = ""
+    """Why it did not say so, where a person has to know."""
+    strays: tuple[Stray, ...] = ()
 
 
 class Closed(Event, frozen=True, tag="closed"):

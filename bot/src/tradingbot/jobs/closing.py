@@ -29,9 +29,8 @@ if TYPE_CHECKING:
     from tradingbot.domain.orders import Approved, Intent
     from tradingbot.jobs.withdrawing import Withdrawing
     from tradingbot.ports.clock import Clock
-    from tradingbot.ports.venue import Outcome
+    from tradingbot.ports.venue import OpenOrder, Outcome
     from tradingbot.venues.ccxt.mapping import Rules
-    from tradingbot.venues.ccxt.resting import Resting
     from tradingbot.venues.ccxt.venue import CcxtVenue
 
 RESERVE_SECONDS = 5.0
@@ -117,7 +116,7 @@ class Closer:
     def _mine(self, client_id: str) -> bool:
         return ids.is_of(self.bot, client_id)
 
-    async def _take_back(self, stops: list[Resting]) -> str:
+    async def _take_back(self, stops: list[OpenOrder]) -> str:
         """Take protective orders back; return what is wrong when one of them may still live."""
         attempt = 0
         while not await self.orders.take_back(stops):
@@ -129,7 +128,7 @@ class Closer:
             self.orders.listed.pop(stop.client_id, None)
         return ""
 
-    async def _after(self, symbol: str, stops: list[Resting]) -> Owned | Unavailable:
+    async def _after(self, symbol: str, stops: list[OpenOrder]) -> Owned | Unavailable:
         """Return what is owned after the stops are gone. What they filled may be told of the order before its fills."""
         held = await self._owned(symbol)
         if isinstance(held, Unavailable):
@@ -225,7 +224,7 @@ class Closer:
 
     # -- when it does not succeed ----------------------------------------------------------------------------------
 
-    async def _give_up(self, symbol: str, requested: Decimal, rest: Rest, stops: list[Resting]) -> PositionEnd:
+    async def _give_up(self, symbol: str, requested: Decimal, rest: Rest, stops: list[OpenOrder]) -> PositionEnd:
         """Protect what is left as it was protected before. What may have been sold is not protected: it may be gone."""
         reason = "it had no stop at the exchange"
         quantity = sub(rest.quantity, rest.doubtful)

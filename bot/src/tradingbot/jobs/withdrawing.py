@@ -13,15 +13,14 @@ from tradingbot.domain.money import plain
 from tradingbot.domain.orders import Role, Side
 from tradingbot.jobs.outcome import CANCELLED, FILLED, GONE, KEPT, OPEN, UNKNOWN, OrderEnd
 from tradingbot.ports.venue import Absent, Accepted, Found, Refused, Unavailable
-from tradingbot.venues.ccxt import resting
 from tradingbot.venues.ccxt.limits import Lane
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Collection, Iterable
 
     from tradingbot.jobs.patience import Patience
+    from tradingbot.ports.venue import OpenOrder
     from tradingbot.store.fence import Books
-    from tradingbot.venues.ccxt.resting import Resting
     from tradingbot.venues.ccxt.venue import CcxtVenue
 
 MOST_SINGLE = 13
@@ -40,9 +39,9 @@ class Withdrawing:
         self.asked = asyncio.Event()
         """Set when the ledger has answered, or is not waited for any more."""
         self.ends: dict[str, OrderEnd] = {}
-        self.listed: dict[str, Resting] = {}
+        self.listed: dict[str, OpenOrder] = {}
         """This bot's open orders, as they were listed last."""
-        self._seen: dict[str, Resting] = {}
+        self._seen: dict[str, OpenOrder] = {}
         self._symbols: set[str] = set()
         self._over: dict[str, int] = {}
         """By client id, how often the exchange has said of an order itself that it is over, whatever its list says."""
@@ -60,7 +59,7 @@ class Withdrawing:
         take. In between those symbols are looked at that may have some.
         """
         whole = whole or not self._symbols or len(self._symbols) > MOST_SINGLE
-        found = await self._open_orders([None] if whole else sorted(self._symbols))
+        found = await self._open_orders(None if whole else sorted(self._symbols))
         if isinstance(found, Unavailable):
             self.problem = found.cause
             return False
@@ -70,38 +69,25 @@ class Withdrawing:
         self._symbols |= {order.symbol for order in self.listed.values()} | set(self.venue.rules)
         return True
 
-    async def _open_orders(self, symbols: Iterable[str | None]) -> list[Resting] | Unavailable:
+    async def _open_orders(self, symbols: Collection[str] | None) -> list[OpenOrder] | Unavailable:
         if not self.venue.rules and not self.venue.markets.untraded:
             problem = await self.venue.load_markets(Lane.STOP)
             if problem:
                 return Unavailable(problem)
-        found: list[Resting] = []
-        for symbol in symbols:
-            told = await resting.open_orders(self.venue.gateway, symbol, Lane.STOP)
-            if isinstance(told, Unavailable):
-                return told
-            if symbol is None and not told and await self._money_is_set_aside():
-                # An empty list is also what a broken gateway says.
-                return Unavailable("no open order is listed, but money is set aside for some")
-            found += told
-        return found
+        return await self.venue.listing(symbols)
 
-    async def _money_is_set_aside(self) -> bool:
-        balances = await self.venue.reader.balances(Lane.STOP)
-        return not isinstance(balances, Unavailable) and balances[0] != balances[1]
-
-    def protective(self, symbol: str) -> list[Resting]:
+    def protective(self, symbol: str) -> list[OpenOrder]:
         """Return the open orders that protect a position in this symbol."""
         return [order for order in self.listed.values() if order.symbol == symbol and self._protects(order)]
 
-    def _protects(self, order: Resting) -> bool:
+    def _protects(self, order: OpenOrder) -> bool:
         """Go by the ledger where it knows the order; a sale with a stop price protects in any case."""
         known = self.books.orders.get(order.client_id) if self.books is not None else None
         if known is not None:
             return known[1] in _PROTECTIVE
         return order.side is Side.SELL and order.stop_price is not None
 
-    def _goes(self, order: Resting) -> bool:
+    def _goes(self, order: OpenOrder) -> bool:
         """Tell whether an order is to be taken back now. No sale is judged before the ledger could say what it is."""
         believed = self._over.get(order.client_id, 0) >= TWICE
         return not believed and not self._protects(order) and (order.side is Side.BUY or self.asked.is_set())
@@ -141,11 +127,11 @@ class Withdrawing:
             except TimeoutError:
                 self.asked.set()
 
-    async def take_back(self, orders: Iterable[Resting]) -> bool:
+    async def take_back(self, orders: Iterable[OpenOrder]) -> bool:
         """Cancel orders, many at a time; return whether the exchange says of all of them that they live no more."""
         return all(await asyncio.gather(*(self._cancel(order) for order in orders)))
 
-    async def _cancel(self, order: Resting) -> bool:
+    async def _cancel(self, order: OpenOrder) -> bool:
         async with self._gate:
             outcome = await self.venue.cancel(order.client_id, order.symbol)
         if isinstance(outcome, Accepted):

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 import msgspec
 
 from tradingbot.domain.events import Fill
+from tradingbot.domain.orders import Side
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from tradingbot.domain.market import Event, MarketEvent
     from tradingbot.domain.orders import Approved, Intent
@@ -67,7 +68,16 @@ class OpenOrder(msgspec.Struct, frozen=True):
 
     client_id: str
     symbol: str
+    side: Side
+    quantity: Decimal
     filled: Decimal
+    stop_price: Decimal | None = None
+    """In quote currency; None for an order that is no stop."""
+
+    @property
+    def enters(self) -> bool:
+        """Tell whether it opens something: on a spot market only what buys does."""
+        return self.side is Side.BUY
 
 
 class VenueReport(msgspec.Struct, frozen=True):
@@ -80,6 +90,8 @@ class VenueReport(msgspec.Struct, frozen=True):
     """By asset, what is free and what is set aside together."""
     positions: dict[str, Decimal]
     """By symbol, in base currency."""
+    symbols: dict[str, str] = {}
+    """By trade id, what was traded, where a fill may be of an order that the ledger lacks."""
 
 
 class Venue(Protocol):
@@ -113,6 +125,10 @@ class RealVenue(Venue, Protocol):
 
     async def fills_of(self, client_id: str, symbol: str) -> tuple[Fill, ...] | Unavailable:
         """Ask for every fill of one order; `Unavailable` while fewer are told than the order says it has."""
+        ...
+
+    async def listing(self, symbols: Collection[str] | None = None) -> list[OpenOrder] | Unavailable:
+        """Ask, of the share that is kept for stops, for the account's open orders in some symbols, or in all."""
         ...
 
 

@@ -6,6 +6,8 @@ What is ours is booked. What differs for a reason that nobody can tell halts, wi
 | --- | --- |
 | a fill of an order of ours | booked, once, however often and in whatever order it is told |
 | a sale by `tradingbot kill` in our place | its order is entered, and booked like one of ours |
+| a stop of ours that the ledger lacks, of a position | entered as the position's: of a kill, or from before a restore |
+| an entry of ours that the ledger lacks | taken back (`runtime.strays`) |
 | an order of ours whose fate is not known | asked for until the venue says it, never sent again |
 | an open order that is not ours | HALTED until it is gone: two bots, or a person, share the account |
 | more money than the ledger says | a deposit: booked as capital, with an alarm |
@@ -28,6 +30,7 @@ from tradingbot.domain.states import State
 from tradingbot.observe import logs
 from tradingbot.ports import venue as answers
 from tradingbot.reconcile import diff, resolve
+from tradingbot.runtime.strays import Strays
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -74,6 +77,7 @@ class Agreement:
         """It agreed when the last report came."""
         self.accept = False
         """A person has resumed from a difference of balances: what differs now is capital that was moved."""
+        self.strays = Strays(runner, self.real) if self.real is not None else None
         self._one = asyncio.Lock()
         self._suspects: dict[str, Decimal] = {}
         self._since: float | None = None
@@ -182,6 +186,7 @@ class Agreement:
     async def reconcile(self) -> None:
         """Agree with the venue on orders, fills and balances; halt on what cannot be explained."""
         async with self._one:
+            await self.look()
             before = self._activity()
             report = await self._report()
             if isinstance(report, answers.Unavailable):
@@ -189,19 +194,28 @@ class Agreement:
             else:
                 await self._go_by(report, before)
 
+    async def look(self) -> None:
+        """Ask a real venue for every open order in our name when it is time to."""
+        if self.strays is not None and self.strays.due:
+            await self.strays.look()
+
     def _adopt(self, report: VenueReport) -> None:
-        """Enter what `tradingbot kill` has sold in our place since the last agreement."""
-        engine = self.runner.engine
-        by_market = {symbol.replace("/", ""): symbol for symbol in engine.state.instruments}
+        """Enter stops of ours that protect a position, and what `tradingbot kill` has sold in our place."""
+        bot, now = self.runner.engine.config.bot, self.runner.now()
+        for order in report.orders:
+            stop = None if order.enters or not ids.is_of(bot, order.client_id) else order.stop_price
+            if stop is not None and self.runner.order(order.client_id) is None:
+                adopted = events.Adopted(now, order.client_id, order.symbol, order.quantity, stop, rests=True)
+                self.runner.step(adopted)
         sold: dict[str, list[events.Fill]] = {}
         for fill in report.fills:
-            if ids.is_kill(engine.config.bot, fill.client_id) and fill.ts >= self.cursor.since:
+            if ids.is_kill(bot, fill.client_id) and fill.ts >= self.cursor.since:
                 sold.setdefault(fill.client_id, []).append(fill)
         for client_id, fills in sold.items():
-            symbol = by_market.get(fills[0].trade_id.partition(".")[0])
+            symbol = report.symbols.get(fills[0].trade_id)
             if symbol is not None and self.runner.order(client_id) is None:
                 quantity, price = total(fill.quantity for fill in fills), min(fill.price for fill in fills)
-                self.runner.step(events.Adopted(self.runner.now(), client_id, symbol, quantity, price))
+                self.runner.step(events.Adopted(now, client_id, symbol, quantity, price))
 
     def _activity(self) -> tuple[int, int]:
         state = self.runner.engine.state
@@ -222,13 +236,25 @@ class Agreement:
             order = runner.order(client_id)
             if order is not None and order.live and not self._unsent(order):
                 await self.ask(client_id, order.intent.symbol)
-        problems = [f"order {client_id} at the venue is not ours" for client_id in findings.foreign]
+        problems = await self._foreign(report, frozenset(findings.foreign))
         if self.real is None:
             problems = [*diff.holdings(runner.engine.state.book, report), *problems]
             self._conclude(problems, settled=True, report=report)
         else:
             self._compare(report, problems, moved=self._activity() != before)
         _log.info("reconciled with the venue", booked=len(findings.events), asked=len(findings.ask), problems=problems)
+
+    async def _foreign(self, report: VenueReport, unknown: frozenset[str]) -> list[str]:
+        """Return a sentence for each open order that the ledger lacks; what would open something of ours goes."""
+        strays, problems = self.strays, []
+        for order in report.orders:
+            if order.client_id in unknown:
+                ours = strays is not None and strays.mine(order.client_id)
+                whose = "is ours by its name, but not in the ledger" if ours else "is not ours"
+                problems.append(f"order {order.client_id} at the venue {whose}")
+                if strays is not None and ours and order.enters:
+                    await strays.look()
+        return problems
 
     async def _report(self) -> VenueReport | answers.Unavailable:
         since = self.cursor.since if self.real is not None else 0
@@ -305,11 +331,11 @@ class Agreement:
 
     def _strangers(self, report: VenueReport) -> list[str]:
         """Return a sentence for each fill since the last agreement that this bot knows nothing of."""
-        mark = f"tb{ids.bot_mark(self.runner.engine.config.bot)}-"
-        found = []
+        bot, found = self.runner.engine.config.bot, []
         for fill in report.fills:
             if self.runner.order(fill.client_id) is None and fill.ts >= self.cursor.since:
-                whose = "is ours by its id, but not in the ledger" if fill.client_id.startswith(mark) else "is not ours"
+                ours = ids.is_of(bot, fill.client_id)
+                whose = "is ours by its id, but not in the ledger" if ours else "is not ours"
                 found.append(f"fill {fill.trade_id} of order {fill.client_id} {whose}")
         return found
 
@@ -346,6 +372,7 @@ class Agreement:
         next_report = runner.clock.monotonic() + RECONCILE_SECONDS
         while True:
             await self.orders()
+            await self.look()
             now = runner.clock.monotonic()
             if now >= next_report or (not self.settled and now >= next_report - RECONCILE_SECONDS + AGAIN_SECONDS):
                 await self.reconcile()

@@ -19,6 +19,7 @@ from tradingbot.ports import venue as answers
 from tradingbot.ports.clock import SteadyClock
 from tradingbot.ports.store import Batch, FencedError, LatchRow, UnavailableError
 from tradingbot.runtime.agreement import Agreement
+from tradingbot.runtime.cancels import Cancels
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -75,7 +76,8 @@ class Runner:
         """Why the database does not answer, empty while it does."""
         self._pending: list[fx.Effect] = []
         self._stepped = False
-        self._busy = asyncio.Lock()
+        self.busy = asyncio.Lock()
+        self._hurried = False
         self._steady = SteadyClock(clock)
         self._decided: dict[str, float] = {}
         self._waiting: list[asyncio.Future[None]] = []
@@ -85,6 +87,7 @@ class Runner:
         self.sending: set[str] = set()
         """Orders that are on their way to the venue right now."""
         self.agreement = Agreement(self)
+        self.cancels = Cancels(self)
 
     # -- events ----------------------------------------------------------------------------------------------------
 
@@ -185,14 +188,20 @@ class Runner:
         """Show that the loop runs, and commit progress when it is time."""
         self.health.beat = self.clock.monotonic()
         self._tend()
-        due = self.clock.monotonic() - self.health.committed >= CHECKPOINT_SECONDS
+        due = self._hurried or self.clock.monotonic() - self.health.committed >= CHECKPOINT_SECONDS
+        self._hurried = False
         await self.flush(force=due and self._stepped)
+
+    def hurry(self) -> None:
+        """Let what was stepped be committed and shown at the next beat, and the beat come now."""
+        self._hurried = True
+        self.wake.set()
 
     # -- commit, then send -----------------------------------------------------------------------------------------
 
     async def flush(self, *, force: bool = False) -> None:
         """Commit what is pending and carry it out, until nothing is pending any more."""
-        async with self._busy:
+        async with self.busy:
             while self._pending or force:
                 force = False
                 effects, self._pending = self._pending, []
@@ -286,13 +295,23 @@ class Runner:
             await self.database_back()
 
     async def _carry_out(self, effects: Iterable[fx.Effect]) -> None:
+        cancels: list[fx.Cancel] = []
         for effect in effects:
-            if isinstance(effect, fx.Submit):
-                await self._send(effect.approved)
-            elif isinstance(effect, fx.Cancel):
-                await self._cancel(effect)
-            elif isinstance(effect, fx.Query):
-                await self.agreement.ask(effect.client_id, effect.symbol)
+            if isinstance(effect, fx.Cancel):
+                cancels.append(effect)
+            elif isinstance(effect, fx.Submit | fx.Query):
+                await self._cancel(cancels)
+                if isinstance(effect, fx.Submit):
+                    await self._send(effect.approved)
+                else:
+                    await self.agreement.ask(effect.client_id, effect.symbol)
+        await self._cancel(cancels)
+
+    async def _cancel(self, cancels: list[fx.Cancel]) -> None:
+        """Send the cancels that stand in a row."""
+        if cancels:
+            together, cancels[:] = list(cancels), []
+            await self.cancels.send(together)
 
     async def _send(self, approved: Approved[Intent]) -> None:
         """Send an order whose intent is committed, unless that is no longer wanted."""
@@ -341,42 +360,15 @@ class Runner:
     def _now(self, kind: Callable[..., E], *fields: object) -> E:
         return kind(self.now(), *fields)
 
-    async def _cancel(self, effect: fx.Cancel) -> None:
-        order = self.engine.state.orders.get(effect.client_id)
-        if order is None or not order.live:
-            return
-        try:
-            outcome = await self.venue.cancel(effect.client_id, effect.symbol)
-        except Exception as error:  # noqa: BLE001 - see _send
-            outcome = answers.Unknown(describe(error))
-        self.metrics.answered(outcome)
-        if isinstance(outcome, answers.Accepted):
-            if self.simulated is None and (outcome.filled is None or outcome.filled > order.filled):
-                # It was faster, in part or whole: that is booked before anything is sold in its place.
-                await self.agreement.ask(effect.client_id, effect.symbol)
-            elif order.live:
-                self.step(self._now(events.Closed, effect.client_id, events.End.CANCELED, order.note))
-                self.agreement.verify(effect.client_id, effect.symbol)
-            return
-        note = outcome.text if isinstance(outcome, answers.Refused) else outcome.cause
-        self.step(self._now(events.CancelFailed, effect.client_id, note))
-        await self.agreement.ask(effect.client_id, effect.symbol)
-
-    def _protects(self, effect: fx.Cancel) -> bool:
-        order = self.order(effect.client_id)
-        return order is not None and order.intent.role.protective
-
     async def cancel_now(self) -> None:
-        """Send pending cancels without waiting for a commit: taking entries back needs no database.
+        """Send pending cancels of entries without waiting for a commit."""
+        await self.cancels.now()
 
-        A protective order that makes room for a sale stays until the sale can be written down: while the database is
-        away, a position must not lose its stop and wait for the order that closes it.
-        """
-        cancels = [effect for effect in self._pending if isinstance(effect, fx.Cancel) and not self._protects(effect)]
-        self._pending = [effect for effect in self._pending if effect not in cancels]
-        # All at once: a real venue takes its time for each, and its budget keeps them in bounds.
-        await asyncio.gather(*(self._cancel(effect) for effect in cancels))
-        self.wake.set()
+    def take_out(self, wanted: Callable[[fx.Effect], bool]) -> list[fx.Cancel]:
+        """Take pending cancels out of what waits for a commit."""
+        found = [effect for effect in self._pending if isinstance(effect, fx.Cancel) and wanted(effect)]
+        self._pending = [effect for effect in self._pending if effect not in found]
+        return found
 
     # -- agreeing with the venue -----------------------------------------------------------------------------------
 

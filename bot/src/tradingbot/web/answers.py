@@ -94,6 +94,7 @@ def status(settings: Settings, control: Control, health: Health) -> dict[str, An
         "open_orders": len(picture.orders) if picture else 0,
         # Not known is not none: the operator takes a live bot away once it says that no entry order is left.
         "entry_orders": sum(order.role == Role.ENTRY.value for order in picture.orders) if picture else None,
+        "entries_gone": picture.entries_gone if picture else None,
         "account": control.account or None,
         "approval": control.approval.told() if control.approval is not None else None,
         "promotion": control.promotion,

@@ -19,7 +19,7 @@ from tradingbot.domain.orders import Approved, Intent, OrderType, Side
 from tradingbot.ports import venue as answers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
 BTC = Instrument("BTC/USD", "BTC", "USD", Decimal("0.5"), Decimal("0.0001"), Decimal(5))
 TICK_SECONDS = 3
@@ -123,6 +123,14 @@ class Exchange:
         self.random.shuffle(found)
         return found
 
+    def told_open(self) -> list[answers.OpenOrder]:
+        """What lives here, whoever sent it."""
+        return [
+            answers.OpenOrder(name, p.intent.symbol, p.intent.side, p.quantity, p.executed, p.intent.stop_price)
+            for name, p in self.orders.items()
+            if p.open
+        ]
+
     def goes_wrong(self) -> bool:
         return self.random.random() < self.faults
 
@@ -193,15 +201,22 @@ class Venue:
             return answers.Unavailable("fewer fills are told than there are")
         return tuple(told.values())
 
+    async def listing(self, symbols: Collection[str] | None = None) -> list[answers.OpenOrder] | answers.Unavailable:
+        self.hit("before the question for all open orders")
+        if self.exchange.goes_wrong():
+            return answers.Unavailable("no answer")
+        found = [order for order in self.exchange.told_open() if symbols is None or order.symbol in symbols]
+        self.hit("before the list of open orders is heard")
+        return found
+
     async def report(self, since: int) -> answers.VenueReport | answers.Unavailable:
         self.hit("before the report")
         if self.exchange.goes_wrong():
             return answers.Unavailable("no answer")
         early = since - 10 * 60 * SECOND
-        orders = self.exchange.orders.items()
         found = answers.VenueReport(
             ts=self.exchange.ts,
-            orders=tuple(answers.OpenOrder(cid, p.intent.symbol, p.executed) for cid, p in orders if p.open),
+            orders=tuple(self.exchange.told_open()),
             fills=tuple(fill for fill in self.exchange.told() if fill.ts >= early),
             balances=dict(self.exchange.total),
             positions={},

@@ -14,6 +14,7 @@ from tests.unit.bot.harness import config
 
 from tradingbot.core import snapshot
 from tradingbot.core.engine import Engine
+from tradingbot.core.stops import outcome as outcome_of
 from tradingbot.domain.market import MINUTE, SECOND, Candle
 from tradingbot.domain.orders import OrderState, Role, Side
 from tradingbot.observe import health
@@ -226,6 +227,7 @@ SCRIPT: dict[int, Proposal] = {
 }
 PRICES = {20: 88, 24: 100, 34: 145, 37: 100}
 STOP_TICK, END = 47, 60
+OUTCOME = ("CANCELLED", True)
 
 
 def price_at(tick: int) -> Decimal:
@@ -252,6 +254,7 @@ class Process:
             Limits(max_drawdown=Decimal(1), daily_loss_limit=Decimal(1)),
             epoch=database.epoch,
             targets_rest=False,
+            remote=True,
             remembered=60 * MINUTE,
             strategy_interval=0,
         )
@@ -284,6 +287,7 @@ class Process:
             self.stop()
         agreement = self.runner.agreement
         await agreement.orders()
+        await agreement.look()
         if tick % 5 == 0 or not agreement.settled:
             await agreement.reconcile()
         if self.engine.state.guard is not None:
@@ -390,6 +394,8 @@ class World:
             found.append(f"{exchange.total['BTC'] - 1} BTC were bought and forgotten")
         if process.control.board.stop is None:
             found.append("the emergency stop is forgotten")
+        elif (outcome := outcome_of(process.engine)) is None or (outcome["state"], outcome["confirmed"]) != OUTCOME:
+            found.append(f"the stop ends with {outcome}")
         elif self.entries_when_latched != self.entries():
             found.append("an entry was sent after the stop was latched")
         others = [entry for entry in process.control.board.restrictions() if entry.source != "emergency_stop"]

@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Self
 
 import asyncpg
+import ccxt.async_support as ccxt
 from tests.exchange_server import ApiKey, ExchangeServer
 from tests.exchange_server.clock import WallClock
 from tests.exchange_server.market import Candle
@@ -15,7 +16,7 @@ from tests.support import waiting
 from tests.support.waiting import PATIENCE_SECONDS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import AsyncIterator, Callable
     from types import TracebackType
 
     from tests.component.bot.process import BotProcess
@@ -97,6 +98,39 @@ class LiveWorld:
         exchange |= changes.pop("exchange", {})
         return {**CONFIG, "exchange": exchange, "environment": environment, **changes}
 
+    async def place(
+        self,
+        client_id: str,
+        side: str = "buy",
+        quantity: str = "0.01",
+        *,
+        at: int = 40_000,
+        symbol: str = SYMBOL,
+        stop: bool = False,
+    ) -> None:
+        """Let an order rest that the bot knows nothing of: at a price, or from a stop price on."""
+        more: dict[str, Any] = {"clientOrderId": client_id} | ({"stopLossPrice": str(at)} if stop else {})
+        kind, price = ("market", None) if stop else ("limit", str(at))
+        async with self._client() as client:
+            await client.create_order(symbol, kind, side, quantity, price, more)
+
+    async def take_back(self, client_id: str) -> None:
+        """Cancel an order without the bot."""
+        async with self._client() as client:
+            await client.cancel_order("", SYMBOL, {"clientOrderId": client_id})
+
+    @contextlib.asynccontextmanager
+    async def _client(self) -> AsyncIterator[Any]:
+        client = ccxt.binance(self.server.ccxt_options(self.key))
+        try:
+            yield client
+        finally:
+            await client.close()
+
+    def open(self, client_id: str) -> bool:
+        """Whether the newest order of this name is really open."""
+        return client_id in {order.client_id for order in self.truth.open_orders}
+
     def filled(self, side: str) -> list[Any]:
         """The orders of one side of which something was executed."""
         return [order for order in self.truth.orders if order.side == side and order.executed > 0]
@@ -149,7 +183,7 @@ async def audit(world: LiveWorld, database: str) -> None:
     assert live == alive, "what lives, lives on both sides"
     for client_id, row in known.items():
         executed = orders[client_id].executed if client_id in orders else Decimal(0)
-        assert row["filled"] == executed, client_id
+        assert row["filled"] == executed, row
     assert await ledger(database) == world.truth.balances()
     twice = await rows(
         database,

@@ -285,7 +285,12 @@ def open_orders(answers: Iterable[Any]) -> list[tuple[Told, OpenOrder]]:
         told = order(answer)
         if told is None or told.client_id is None or told.symbol is None or told.filled is None:
             raise MalformedError("an open order without id, symbol or quantity")
-        found.append((told, OpenOrder(told.client_id, told.symbol, told.filled)))
+        quantity = number(answer.get("amount"), "quantity of an open order")
+        stop = optional(answer.get("stopPrice") or answer.get("triggerPrice"), "stop price of an open order")
+        side = Side.BUY if answer.get("side") == Side.BUY.value else Side.SELL
+        if answer.get("side") != side.value:
+            raise MalformedError("an open order that neither buys nor sells")
+        found.append((told, OpenOrder(told.client_id, told.symbol, side, quantity, told.filled, stop)))
     return found
 
 
@@ -338,3 +343,8 @@ def balances(answer: Any, assets: Iterable[str]) -> tuple[dict[str, Decimal], di
         free[asset] = number(row.get("free"), f"free {asset}")
         whole[asset] = add(free[asset], number(row.get("used"), f"used {asset}"))
     return whole, free
+
+
+def set_aside(rules: Rules, whole: Mapping[str, Decimal], free: Mapping[str, Decimal]) -> bool:
+    """Tell whether money of a market's assets is set aside for an order."""
+    return any(whole[asset] != free[asset] for asset in (rules.instrument.base, rules.instrument.quote))

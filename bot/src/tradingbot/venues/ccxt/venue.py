@@ -23,7 +23,7 @@ from tradingbot.venues.ccxt.reader import Reader
 from tradingbot.venues.ccxt.terms import CcxtReport, VenueConfig
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from decimal import Decimal
 
     from tradingbot.domain.events import Fill
@@ -331,9 +331,10 @@ class CcxtVenue:
         orders: list[OpenOrder] = []
         fills: list[Fill] = []
         fees: dict[str, NativeFee] = {}
+        symbols: dict[str, str] = {}
         for symbol, rules in self.rules.items():
             listed = await self.reader.open_orders(symbol, lane)
-            if listed == [] and _set_aside(rules, *money):
+            if listed == [] and mapping.set_aside(rules, *money):
                 # An empty list is also what a broken gateway says: money that is set aside speaks against it.
                 listed = await self.reader.open_orders(symbol, lane)
             if isinstance(listed, Unavailable):
@@ -345,6 +346,7 @@ class CcxtVenue:
             except (NotToldError, MalformedError) as error:
                 return Unavailable(str(error))
             fees |= {fill.trade_id: fill.fee for fill in told}
+            symbols |= dict.fromkeys((fill.trade_id for fill in told), symbol)
         held = {symbol: money[0][rules.instrument.base] for symbol, rules in self.rules.items()}
         return CcxtReport(
             ts=skew.server_ms * 1000,
@@ -352,8 +354,13 @@ class CcxtVenue:
             fills=tuple(sorted(fills, key=lambda fill: fill.ts)),
             balances=money[0],
             positions={symbol: quantity for symbol, quantity in held.items() if quantity != ZERO},
+            symbols=symbols,
             fees=fees,
         )
+
+    async def listing(self, symbols: Collection[str] | None = None) -> list[OpenOrder] | Unavailable:
+        """Ask for the account's open orders in some symbols, or in all."""
+        return await self.reader.listing(symbols, Lane.STOP)
 
     async def fills_of(self, client_id: str, symbol: str, *, urgent: bool = False) -> tuple[Fill, ...] | Unavailable:
         """Return every fill of one order, or `Unavailable` while fewer are told than the order says it has."""
@@ -381,10 +388,6 @@ class CcxtVenue:
     async def close(self) -> None:
         """End in order: nothing new leaves, what is on its way is waited for, then the sockets close."""
         await self.gateway.close()
-
-
-def _set_aside(rules: Rules, whole: Mapping[str, Decimal], free: Mapping[str, Decimal]) -> bool:
-    return any(whole[asset] != free[asset] for asset in (rules.instrument.base, rules.instrument.quote))
 
 
 def _keep(memory: OrderedDict[str, T], client_id: str, value: T) -> None:

@@ -18,7 +18,6 @@ from tradingbot.ports.venue import (
     Absent,
     Accepted,
     Found,
-    OpenOrder,
     Outcome,
     Refused,
     Unavailable,
@@ -128,10 +127,7 @@ class SimExchange:
         state = self.state
         return VenueReport(
             ts=state.now,
-            orders=tuple(
-                OpenOrder(client_id, order.intent.symbol, sub(order.intent.quantity, order.remaining))
-                for client_id, order in state.orders.items()
-            ),
+            orders=tuple(order.told() for order in state.orders.values()),
             fills=tuple(fill for fill in state.fills if fill.ts >= since),
             balances=dict(state.balances),
             positions=dict(state.positions),

@@ -7,7 +7,9 @@ from decimal import Decimal
 import msgspec
 
 from tradingbot.domain.events import Closed, Fill
+from tradingbot.domain.money import sub
 from tradingbot.domain.orders import Intent
+from tradingbot.ports.venue import OpenOrder
 
 
 class Resting(msgspec.Struct):
@@ -23,6 +25,12 @@ class Resting(msgspec.Struct):
     """Market time at which a cancel that is on its way takes effect."""
     cancels: int = 0
     """How often a cancel was asked for."""
+
+    def told(self) -> OpenOrder:
+        """Return what is told of it to whoever asks for open orders."""
+        intent = self.intent
+        filled = sub(intent.quantity, self.remaining)
+        return OpenOrder(intent.client_id, intent.symbol, intent.side, intent.quantity, filled, intent.stop_price)
 
 
 class Late(msgspec.Struct):

@@ -1,0 +1,128 @@
+"""Orders in this bot's name that its ledger lacks, as after a database was restored: what is open, the exchange says.
+
+It is asked for every open order at the start, at a stop, again and again while entries are blocked, and when a report
+shows such an order. One that opens something is taken back: nobody would protect what it buys. A stop counts as carried
+out when the exchange has listed none of this bot's any more. Orders of other names are never touched, and what only
+sells stays.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from tradingbot.domain import events, ids
+from tradingbot.domain.money import plain
+from tradingbot.domain.secrecy import describe
+from tradingbot.ports import venue as answers
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from tradingbot.ports.venue import OpenOrder, RealVenue
+    from tradingbot.runtime.runner import Runner
+
+AGAIN_SECONDS, STOPPED_SECONDS = 2.0, 30.0
+"""Between two questions: while the exchange has not confirmed, and while a stop holds that it has confirmed."""
+OWN_SECONDS = 1.0
+"""How long the cancels of a stop are waited for, so that what they take back is not listed any more."""
+MOST_NAMED = 5
+
+
+class Strays:
+    """Asks one exchange for one runner."""
+
+    def __init__(self, runner: Runner, real: RealVenue) -> None:
+        self.runner, self.real = runner, real
+        self._one = asyncio.Lock()
+        self._asked: float | None = None
+
+    @property
+    def due(self) -> bool:
+        """Tell whether it is time to ask."""
+        if self._asked is None:
+            return True
+        board, state = self.runner.engine.board, self.runner.engine.state
+        if board.state.entries_allowed:
+            return False
+        silent = self.runner.clock.monotonic() - self._asked
+        if not state.listing.confirmed:
+            return silent >= AGAIN_SECONDS
+        return board.stop is not None and silent >= STOPPED_SECONDS
+
+    async def after(self, cancels: asyncio.Future[None]) -> None:
+        """Ask for the sake of a stop, when its cancels are done: at once where they take too long."""
+        rest = asyncio.ensure_future(self._quiet())
+        try:
+            await asyncio.wait({cancels, rest}, timeout=OWN_SECONDS)
+        finally:
+            rest.cancel()
+        await self.look()
+
+    async def _quiet(self) -> None:
+        """Wait until what the trading loop is carrying out is done: that may be cancels, too."""
+        async with self.runner.busy:
+            pass
+
+    async def look(self) -> None:
+        """Ask, take back what the ledger lacks, and let the engine know what is left."""
+        async with self._one:
+            runner = self.runner
+            self._asked = runner.clock.monotonic()
+            sent = runner.engine.state.listing.sent
+            ends: list[events.Stray] = []
+            entries = await self._entries(None)
+            if isinstance(entries, list) and entries:
+                unknown = [order for order in entries if not self._lives(order)]
+                ends = list(await asyncio.gather(*(self._take_back(order) for order in unknown)))
+                entries = await self._entries(sorted({order.symbol for order in entries}))
+            problem, none = self._left(entries)
+            runner.step(events.Listed(runner.now(), sent, none, problem, tuple(ends)))
+            runner.hurry()
+
+    def mine(self, client_id: str) -> bool:
+        """Tell whether an order is this bot's, by its name."""
+        return ids.is_of(self.runner.engine.config.bot, client_id)
+
+    async def _entries(self, symbols: Collection[str] | None) -> list[OpenOrder] | answers.Unavailable:
+        """Ask for this bot's open orders that open something."""
+        try:
+            listed = await self.real.listing(symbols)
+        except Exception as error:  # noqa: BLE001 - whatever a venue raises is no answer
+            return answers.Unavailable(describe(error))
+        if isinstance(listed, answers.Unavailable):
+            return listed
+        return [order for order in listed if order.enters and self.mine(order.client_id)]
+
+    def _lives(self, order: OpenOrder) -> bool:
+        """Tell whether the ledger knows that it lives, so that it is seen to there."""
+        known = self.runner.order(order.client_id)
+        return known is not None and known.live
+
+    def _left(self, entries: list[OpenOrder] | answers.Unavailable) -> tuple[str, bool]:
+        """Return what a person has to know of what is still open, and whether nothing is."""
+        if isinstance(entries, answers.Unavailable):
+            return entries.cause, False
+        strays = sorted(order.client_id for order in entries if not self._lives(order))
+        if not strays:
+            return "", not entries
+        more = f" and {len(strays) - MOST_NAMED} more" if len(strays) > MOST_NAMED else ""
+        return f"it lists {', '.join(strays[:MOST_NAMED])}{more}", False
+
+    async def _take_back(self, order: OpenOrder) -> events.Stray:
+        runner, name = self.runner, (order.client_id, order.symbol)
+        if not runner.keeper.valid and runner.engine.board.stop is None:
+            return events.Stray(*name, "OPEN", "it may be of the process that trades now: the lease is not certain")
+        try:
+            outcome = await runner.venue.cancel(*name)
+            found = await runner.venue.look_up(*name) if isinstance(outcome, answers.Accepted) else None
+        except Exception as error:  # noqa: BLE001 - see _entries
+            outcome, found = answers.Unknown(describe(error)), None
+        if not isinstance(outcome, answers.Accepted):
+            return events.Stray(
+                *name, "UNKNOWN", outcome.text if isinstance(outcome, answers.Refused) else outcome.cause
+            )
+        filled = found.filled if isinstance(found, answers.Found) else order.filled
+        if filled >= order.quantity:
+            return events.Stray(*name, "FILLED", "it was filled before it could be cancelled")
+        return events.Stray(*name, "CANCELLED", f"{plain(filled)} of it were filled" if filled else "")
