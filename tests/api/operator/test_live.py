@@ -43,7 +43,7 @@ def test_from_simulation_to_live_and_back(bot: LiveBot, namespace: Namespace) ->
     bot.edit(mode="simulation", approval=None)
     bot.until("Leaving")
     assert bot.env()["TRADING_MODE"] == "live"
-    bot.answers.says |= {"state": "REDUCING", "open_orders": 1, "entry_orders": 0}
+    bot.answers.says |= {"state": "REDUCING", "open_orders": 1, "entry_orders": 0, "entries_gone": True}
     eventually(lambda: bot.env()["TRADING_MODE"] == "simulation", "the Deployment is a simulation's again")
     assert '"name": "keys"' not in json.dumps(bot.template())
     eventually(lambda: "live" not in namespace.status(), "nothing of it is left in the status")

@@ -35,11 +35,12 @@ async def delete(world: LiveWorld) -> None:
     await world.settle()
 
 
-async def answers(world: LiveWorld, state: str) -> None:
+async def answers(world: LiveWorld, state: str, *, confirmed: bool | None = True) -> None:
     """The bot has seen the stop in its object's status, and says what the exchange confirmed."""
     stop = stop_of(world)
     said = {"id": stop["id"], "since": stop["since"], "close_positions": stop["closePositions"]}
     outcome = {"state": state, "message": f"it is {state}", "orders_cancelled": 2}
+    outcome |= {} if confirmed is None else {"confirmed": confirmed}
     world.bots.reports[KEY] = BotReport(LIVE | {"state": "KILLED", "stop": said | {"outcome": outcome}})
     await world.again()
 
@@ -116,6 +117,24 @@ async def test_the_deletion_is_a_stop_and_waits_until_the_exchange_has_confirmed
         assert finalizers(world) == [FINALIZER], state
         assert f"It said {state}" in world.condition("Progressing")["message"]
     await answers(world, states[-1])
+    assert finalizers(world) == []
+
+
+@pytest.mark.parametrize(("policy", "state"), [("CancelOrders", "CANCELLED"), ("Flatten", "FLAT")])
+@pytest.mark.parametrize("confirmed", [None, False], ids=["of an older image", "not confirmed"])
+async def test_what_a_bot_says_by_its_ledger_alone_lets_nothing_go(
+    policy: str, state: str, confirmed: bool | None
+) -> None:
+    """Orders that the ledger lacks would be left open for ever, with nobody to know of them."""
+    world = await LiveWorld().live(deletionPolicy=policy)
+    await delete(world)
+    await answers(world, state, confirmed=confirmed)
+    assert finalizers(world) == [FINALIZER]
+    assert "by the bot's own ledger" in world.condition("Progressing")["message"]
+    world.later(301)
+    await answers(world, state, confirmed=confirmed)
+    assert world.condition("Degraded")["reason"] == "DeletionBlocked"
+    await answers(world, state)
     assert finalizers(world) == []
 
 

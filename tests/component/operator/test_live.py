@@ -533,6 +533,8 @@ async def test_back_to_a_simulation_waits_until_the_live_bot_has_cancelled_its_o
     await world.report(mode="live", account="k1", state="REDUCING", open_orders=2, entry_orders=1)
     assert world.env()["TRADING_MODE"] == "live"
     await world.report(mode="live", account="k1", state="REDUCING", open_orders=1, entry_orders=0)
+    assert world.env()["TRADING_MODE"] == "live", "its ledger says so; the exchange has not said it yet"
+    await world.report(mode="live", account="k1", state="REDUCING", open_orders=1, entry_orders=0, entries_gone=True)
     assert world.env()["TRADING_MODE"] == "simulation"
     assert "keys" not in json.dumps(world.template())
     assert "live" not in world.status()

@@ -59,7 +59,7 @@ def test_the_report_fits_and_keeps_what_went_wrong(
         PositionEnd(symbol=f"S{n}/B", requested="1", residual="1", state=s, reason=r)
         for n, (s, r) in enumerate(positions)
     ]
-    whole = outcome.report("stop-1", outcome.UNKNOWN, made, held, message)
+    whole = outcome.report("stop-1", outcome.UNKNOWN, made, held, message, confirmed=False)
     short = outcome.bounded(whole)
     assert len(json.dumps(short, ensure_ascii=False).encode()) <= 4096 or not (short["orders"] or short["positions"])
     left_out = len(whole["orders"]) + len(whole["positions"]) - len(short["orders"]) - len(short["positions"])

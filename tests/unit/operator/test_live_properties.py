@@ -34,7 +34,18 @@ anything = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=6), inner, max_size=3),
     max_leaves=6,
 )
-KEYS = ("mode", "state", "ready", "reasons", "promotion", "account", "stop", "last_stop", "open_orders", "entry_orders")
+KEYS = (
+    "mode",
+    "state",
+    "ready",
+    "reasons",
+    "promotion",
+    "account",
+    "stop",
+    "last_stop",
+    "entry_orders",
+    "entries_gone",
+)
 values = anything | st.sampled_from([True, "live", "simulation", "REDUCING", {"outcome": "x"}, {"id": ["x"]}, 0])
 reports = st.none() | st.dictionaries(st.sampled_from(KEYS), values)
 GOOD: dict[str, Any] = {
@@ -136,7 +147,8 @@ def test_a_live_bot_that_leaves_is_judged_whatever_it_says(report: dict[str, Any
     said = report or {}
     if plan.mode is Mode.SIMULATION:
         assert said.get("mode") == "live"
-        assert said.get("entry_orders", said.get("open_orders")) == 0
+        assert said.get("entry_orders") == 0
+        assert said.get("entries_gone") is True
 
 
 @patient

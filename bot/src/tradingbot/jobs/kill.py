@@ -104,7 +104,7 @@ class Ledger:
         """Write the outcome beside the latch and let the next pod have the lease: it will find the latch."""
         if self._fence is None or self.books is None:
             return False
-        names = ("state", "orders_cancelled", "orders", "positions", "message")
+        names = ("state", "confirmed", "orders_cancelled", "orders", "positions", "message")
         short = outcome.bounded(report)
         return await self._fence.open(self.books.latch, {name: short[name] for name in names})
 
@@ -147,7 +147,7 @@ def _simulated(order: Order, ledger: Ledger) -> dict[str, Any]:
     books = ledger.books
     if books is None:
         state = outcome.CANCELLED if ledger.lifted else outcome.UNKNOWN
-        return outcome.report(order.stop_id, state, (), (), ledger.sentence)
+        return outcome.report(order.stop_id, state, (), (), ledger.sentence, confirmed=ledger.lifted)
     held = [
         outcome.PositionEnd(
             symbol=symbol, requested="0", residual=f"{position.quantity:f}", state=outcome.KEPT, reason="simulated"
@@ -156,7 +156,7 @@ def _simulated(order: Order, ledger: Ledger) -> dict[str, Any]:
     ]
     text = f"{ledger.sentence}; in simulation the exchange is in the database and executes nothing without the bot"
     text += f", which cancels {'and closes ' if books.latch.close_positions else ''}when it is back"
-    return outcome.report(order.stop_id, outcome.CANCELLED, (), held, text)
+    return outcome.report(order.stop_id, outcome.CANCELLED, (), held, text, confirmed=True)
 
 
 async def _at_the_exchange(settings: Settings, clock: Clock, order: Order, ledger: Ledger) -> dict[str, Any]:
@@ -182,7 +182,8 @@ async def _at_the_exchange(settings: Settings, clock: Clock, order: Order, ledge
         await shutting
     report = _report(order, ledger, orders, positions, close=close)
     if foreign:
-        report |= {"state": outcome.UNKNOWN, "message": f"ANOTHER_ACCOUNT: {foreign}; {report['message']}"[:1000]}
+        said = f"ANOTHER_ACCOUNT: {foreign}; {report['message']}"[:1000]
+        report |= {"state": outcome.UNKNOWN, "confirmed": False, "message": said}
     return report
 
 
@@ -239,7 +240,8 @@ def _report(
         text += f"; that none is open is not confirmed: {orders.problem or 'there was no time left'}"
     if close:
         text += f"; positions: {', '.join(f'{one.symbol} {one.state}' for one in positions) or 'none'}"
-    return outcome.report(order.stop_id, state, ends, positions, f"{text}; {ledger.sentence}")
+    said = f"{text}; {ledger.sentence}"
+    return outcome.report(order.stop_id, state, ends, positions, said, confirmed=orders.verified)
 
 
 def good(report: dict[str, Any]) -> bool:

@@ -57,15 +57,22 @@ def verdict(orders: Iterable[OrderEnd], positions: Iterable[PositionEnd], *, ver
 
 
 def report(
-    stop_id: str, state: str, orders: Iterable[OrderEnd], positions: Iterable[PositionEnd], message: str
+    stop_id: str,
+    state: str,
+    orders: Iterable[OrderEnd],
+    positions: Iterable[PositionEnd],
+    message: str,
+    *,
+    confirmed: bool,
 ) -> dict[str, Any]:
-    """Write the report; what went wrong comes first."""
+    """Write the report; what went wrong comes first. `confirmed`: the exchange has listed no entry order any more."""
     ends = sorted(orders, key=lambda order: (_TROUBLE.get(order.state, 9), order.client_id))
     held = sorted(positions, key=lambda position: (_TROUBLE.get(position.state, 9), position.symbol))
     return {
         "kind": "kill",
         "stop_id": stop_id,
         "state": state,
+        "confirmed": confirmed,
         "orders_cancelled": sum(1 for order in ends if order.state == CANCELLED),
         "orders": [_row(order) for order in ends],
         "positions": [_row(position) for position in held],

@@ -18,6 +18,7 @@ from tradingbot.ports import venue as answers
 
 if TYPE_CHECKING:
     from collections.abc import Collection
+    from decimal import Decimal
 
     from tradingbot.ports.venue import OpenOrder, RealVenue
     from tradingbot.runtime.runner import Runner
@@ -115,14 +116,21 @@ class Strays:
             return events.Stray(*name, "OPEN", "it may be of the process that trades now: the lease is not certain")
         try:
             outcome = await runner.venue.cancel(*name)
-            found = await runner.venue.look_up(*name) if isinstance(outcome, answers.Accepted) else None
         except Exception as error:  # noqa: BLE001 - see _entries
-            outcome, found = answers.Unknown(describe(error)), None
+            outcome = answers.Unknown(describe(error))
         if not isinstance(outcome, answers.Accepted):
             return events.Stray(
                 *name, "UNKNOWN", outcome.text if isinstance(outcome, answers.Refused) else outcome.cause
             )
-        filled = found.filled if isinstance(found, answers.Found) else order.filled
+        filled = await self._filled(order) if outcome.filled is None else outcome.filled
         if filled >= order.quantity:
             return events.Stray(*name, "FILLED", "it was filled before it could be cancelled")
         return events.Stray(*name, "CANCELLED", f"{plain(filled)} of it were filled" if filled else "")
+
+    async def _filled(self, order: OpenOrder) -> Decimal:
+        """Return how much of an order was executed, as far as the exchange says it."""
+        try:
+            found = await self.runner.venue.look_up(order.client_id, order.symbol)
+        except Exception:  # noqa: BLE001 - what it does not say now shows in the balances
+            return order.filled
+        return found.filled if isinstance(found, answers.Found) else order.filled

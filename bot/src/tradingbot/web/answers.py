@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from tradingbot.core.picture import Picture
     from tradingbot.domain.effects import Decision
     from tradingbot.observe.health import Health
+    from tradingbot.ports.store import LatchRow
     from tradingbot.runtime.control import Control
 
 
@@ -109,12 +110,18 @@ def status(settings: Settings, control: Control, health: Health) -> dict[str, An
             "reason": stop.reason,
             "close_positions": stop.close_positions,
             "durable": control.durable,
-            "outcome": stop.outcome,
+            "outcome": _outcome(settings, control, stop),
         },
         "last_stop": None
         if last is None or last.cleared_at is None
         else {"id": last.stop_id, "resumed_at": _second(last.cleared_at), "reason": last.cleared_reason},
     }
+
+
+def _outcome(settings: Settings, control: Control, stop: LatchRow) -> dict[str, Any] | None:
+    """Return what came of a stop. What the exchange told a process that is gone says nothing of what is open now."""
+    told = control.picture is not None or settings.mode is Mode.SIMULATION
+    return stop.outcome if told else None
 
 
 def health_of(settings: Settings, control: Control, health: Health) -> dict[str, Any]:

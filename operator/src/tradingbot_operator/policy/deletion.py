@@ -61,9 +61,14 @@ def may_go(obj: Mapping[str, Any], stop: EmergencyStopStatus | None) -> bool:
     policy = policy_of(obj)
     if is_forced(obj) or policy is DeletionPolicy.RETAIN:
         return True
-    if stop is None or not is_verified(stop):
+    if stop is None or not is_verified(stop) or not _is_confirmed(stop):
         return False
     return stop.close_positions or policy is not DeletionPolicy.FLATTEN
+
+
+def _is_confirmed(stop: EmergencyStopStatus) -> bool:
+    """Return whether the exchange was asked itself: what a ledger lacks would be left open for ever."""
+    return stop.outcome is not None and stop.outcome.confirmed is True
 
 
 def is_overdue(obj: Mapping[str, Any], now: datetime) -> bool:
@@ -77,6 +82,8 @@ def what_is_left(obj: Mapping[str, Any], stop: EmergencyStopStatus | None) -> st
     wanted = "closed positions" if policy is DeletionPolicy.FLATTEN else "cancelled orders"
     outcome = stop.outcome if stop is not None else None
     said = f"{outcome.state}: {outcome.message}" if outcome is not None else "nothing yet"
+    if stop is not None and is_verified(stop) and not _is_confirmed(stop):
+        said += " (by the bot's own ledger: its image is older than the question to the exchange)"
     return (
         f"The deletion waits until the exchange confirms {wanted} (deletionPolicy {policy.value}). It said {said}. To "
         f"leave the rest as it is: kubectl annotate tbot {meta['name']} -n {meta['namespace']} {FORCE_ANNOTATION}=true"

@@ -252,7 +252,7 @@ def _simulation(bot: TradingBot, recorded: TradingBotStatus, facts: Facts, last_
 
 
 def _is_drained(report: Mapping[str, Any] | None) -> bool:
-    """Return whether the live bot says that it opens nothing, and that no order for an entry is left."""
+    """Return whether the live bot opens nothing, and the exchange has told it that no order for an entry is left."""
     if report is None or report.get("mode") != Mode.LIVE.value or str(report.get("state")) not in _HOLDS:
         return False
     stop = report.get("stop")
@@ -260,7 +260,7 @@ def _is_drained(report: Mapping[str, Any] | None) -> bool:
         outcome = stop.get("outcome")
         if not isinstance(outcome, dict) or outcome.get("state") in (None, "PENDING"):
             return False
-    return bool(report.get("entry_orders", report.get("open_orders")) == 0)
+    return report.get("entry_orders") == 0 and report.get("entries_gone") is True
 
 
 # --- what is approved --------------------------------------------------------------------------------------------

@@ -218,11 +218,16 @@ def read_report(report: Mapping[str, Any] | None) -> EmergencyStopStatus | None:
 
 def read_outcome(outcome: Mapping[str, Any], *, source: str) -> EmergencyStopOutcome:
     """Read what came of a stop, as the bot or the kill Job says it. What cannot be read is left out."""
-    cancelled = outcome.get("orders_cancelled")
+    cancelled, confirmed = outcome.get("orders_cancelled"), outcome.get("confirmed")
+    state = str(outcome.get("state") or "UNKNOWN")[:64]
+    if source == "kill" and confirmed is None:
+        # A kill Job has always gone by what the exchange lists, and not always said so.
+        confirmed = state != "UNKNOWN"
     return EmergencyStopOutcome(
-        state=str(outcome.get("state") or "UNKNOWN")[:64],
+        state=state,
         message=str(outcome.get("message") or "")[:MESSAGE_LENGTH],
         orders_cancelled=cancelled if isinstance(cancelled, int) and cancelled >= 0 else None,
+        confirmed=confirmed if isinstance(confirmed, bool) else None,
         source=source,
         orders=tuple(
             StoppedOrder(

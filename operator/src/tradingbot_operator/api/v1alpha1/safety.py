@@ -159,6 +159,9 @@ class EmergencyStopOutcome(StatusModel):
     """The same in a sentence, with what is left to do."""
     orders_cancelled: Annotated[int, Field(ge=0)] | None = None
     """Number of orders that the exchange confirmed as cancelled."""
+    confirmed: bool | None = None
+    """Whether the exchange, asked for every open order of this bot's name, has listed no entry order. Missing where the
+    bot's image is older than the question: then the rest is what its own ledger says."""
     source: Annotated[str, Text(32)] = "bot"
     """Who saw to it: the bot, or the kill Job where the bot could not be reached."""
     orders: Annotated[tuple[StoppedOrder, ...], Field(max_length=50), list_type("atomic")] = ()
