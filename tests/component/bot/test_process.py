@@ -65,7 +65,8 @@ async def test_the_endpoints_say_what_was_agreed(database: str, bots: Callable[.
     status = await bot.trading()
     assert set(status) == {
         "bot", "version", "mode", "state", "role", "ready", "config_hash", "epoch", "positions", "open_orders",
-        "entry_orders", "account", "approval", "promotion", "confirmations", "reasons", "stop", "last_stop",
+        "entry_orders", "entries_gone", "account", "approval", "promotion", "confirmations", "reasons", "stop",
+        "last_stop",
     }  # fmt: skip
     assert (status["bot"], status["state"], status["stop"]) == ("test/btc", "ACTIVE", None)
     await until_rows(database, TRADES, 3)
