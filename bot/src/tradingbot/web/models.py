@@ -111,7 +111,7 @@ class Status(Open):
     open_orders: int
     entry_orders: int | None
     """Open orders that would open or enlarge a position."""
-    entries_gone: bool
+    entries_gone: bool | None
     """There is none, and of a live bot the exchange has said so: it was asked for every order of this bot's name."""
     account: Any
     """Fingerprint of the key of a live bot, else null; money, in /api/v1/bot/status."""
