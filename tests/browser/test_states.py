@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import signal
 from typing import TYPE_CHECKING, Any
 
@@ -146,13 +145,14 @@ async def test_a_stop_of_a_bot_that_runs_alone_is_resumed_from_the_page(
     await says(page, "#reasons", "wrong prices")
     await says(page, "#reasons", "press Resume")
     await says(page, "#reasons", "The exchange has confirmed it")
-    # What can be copied or pressed stays the same element while it says the same.
-    await page.run("window.button = document.querySelector('#reasons button')")
-    clock = await page.text("#reasons .clock")
-    await page.until(f"document.querySelector('#reasons .clock').innerText !== {json.dumps(clock)}")
+    # What is pressed stays the same element while more is said around it, and keeps the focus.
+    await page.run("window.button = document.querySelector('#reasons button'); window.button.focus()")
+    await bot.ask("POST", "/api/v1/bot/stop", {"reason": "and paused, too"}, **KEY)
+    await says(page, "#reasons", "and paused, too")
     assert await page.run("window.button === document.querySelector('#reasons button')")
+    assert await page.run("document.activeElement === window.button")
     await page.click("#reasons button")
     await sure(page, SECRET)
-    await says(page, "#state", "ACTIVE")
+    await says(page, "#state", "PAUSED")
     assert (await bot.get("/api/v1/status"))[1]["last_stop"]["reason"] == "asked for on the page"
     assert bot.end() == 0

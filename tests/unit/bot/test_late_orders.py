@@ -12,6 +12,7 @@ from tests.unit.bot.harness import BTC, CAPITAL, RULES, Scripted, buy, config, f
 from tradingbot.core.engine import Engine
 from tradingbot.domain.market import MINUTE
 from tradingbot.domain.orders import OrderState
+from tradingbot.domain.states import State
 from tradingbot.observe import health
 from tradingbot.observe.metrics import Metrics
 from tradingbot.risk.latch import Board
@@ -101,3 +102,20 @@ async def test_in_a_simulation_only_the_markets_time_counts() -> None:
     assert len(venue.state.orders) == 1
     assert engine.state.now == MINUTE
     assert engine.state.book.balance("held", "USD") > Decimal(0)
+
+
+def test_that_the_database_is_away_is_announced_though_nothing_can_be_committed() -> None:
+    """What shows the state is woken by commits, and there are none: it would say ACTIVE until the database is back."""
+    told: list[State] = []
+    board, clock = Board(), Clock()
+    store: Any = SlowStore(clock, 0.0)
+    venue: Any = Real()
+    lease: Any = Lease()
+    engine = Engine(config(), board, {"BTC/USD": BTC}, lambda: Scripted({}))
+    metrics, well = Metrics("scripted", "Spot", "none"), health.new(clock)
+    runner = Runner(
+        engine, venue, store, lease, clock, well, metrics, lambda _: None, 0, {}, lambda: told.append(board.state)
+    )
+    runner.database_lost("connection refused")
+    runner.database_lost("connection refused")
+    assert told == [State.HALTED]

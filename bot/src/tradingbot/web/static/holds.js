@@ -30,6 +30,7 @@ const MEANING = {
   UNKNOWN: "The exchange has not said what became of an order: look there yourself.",
 };
 const CONFIRMED = new Set(["CANCELLED", "FLAT", "FLAT_WITH_DUST", "GONE", "KEPT"]);
+const resumes = new Map();
 let told = "";
 let asked = "";
 // Between the server's clock and this machine's, in milliseconds.
@@ -90,7 +91,11 @@ function stopped(stop) {
 }
 
 function resume(reason) {
+  // The same button for the same stop, whatever else is said of it anew: a click never falls between two of them.
+  const there = resumes.get(reason.id);
+  if (there) return there;
   const button = element("button", "", "Resume");
+  resumes.set(reason.id, button);
   button.type = "button";
   button.addEventListener("click", () =>
     ask({
@@ -143,9 +148,11 @@ export function holds(now, state) {
   const mark = JSON.stringify([now.reasons, now.stop, now.role, now.ready, now.problem, now.can_resume, now.approval, Boolean(ends)]);
   if (mark === told) return;
   told = mark;
+  const focused = document.activeElement;
   const boxes = [waitsForLease(now), ...now.reasons.map((reason) => held(reason, now)), ends].filter(Boolean);
   $("reasons").hidden = !boxes.length;
   $("reasons").replaceChildren(...boxes);
+  if (focused?.isConnected) focused.focus();
   // For who listens: the headlines, and not the clocks that tick.
   $("spoken").textContent = [state, ...boxes.map((box) => `${box.querySelector("h3").textContent}: ${box.querySelector(".why").textContent}`)].join(". ");
   tick();
