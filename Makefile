@@ -48,9 +48,13 @@ demo: setup ## from nothing to a bot that trades in simulation; run again, it do
 demo-down: setup ## remove everything that the demo made, and nothing else
 	@$(BIN)/python -m tradingbot_cluster.demo down
 
-.PHONY: cluster-binaries cluster-up cluster-down cluster-status images
+.PHONY: cluster-binaries cluster-images cluster-up cluster-down cluster-status images
 cluster-binaries: setup ## build kubectl, helm and the cluster's programs into the user's cache, unless they are there
 	@$(CLUSTER_CLI) build-binaries kube helm > /dev/null
+
+# Before the tests and not by one of them: on a new machine it takes minutes, and says here why it fails.
+cluster-images: cluster-binaries
+	@$(CLUSTER_CLI) build-images --cache-only > /dev/null
 
 cluster-up: setup ## bring up the cluster (CLUSTER=local|kind|existing to choose)
 	@$(CLUSTER_CLI) up
@@ -95,7 +99,7 @@ crds-check: setup ## fail when what is generated is not what the models say
 PYTEST = $(BIN)/pytest
 # These tests wait for processes and servers more than they compute: several at a time, each with servers of its own.
 PARALLEL = --dist worksteal --numprocesses
-test: setup cluster-binaries ## everything, two stages at a time; sets up what it needs
+test: setup cluster-binaries cluster-images ## everything, two stages at a time; sets up what it needs
 	@$(BIN)/python -m tests.support.prerequisites
 	@$(BIN)/python -m tests.stages
 

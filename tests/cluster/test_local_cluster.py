@@ -232,7 +232,8 @@ def test_a_whole_node_comes_up_runs_pods_and_leaves_nothing(tmp_path: Path) -> N
     """In a network and mount namespace of its own, so that it does not meet the demo's node."""
     assert os.geteuid() == 0, "a node needs root: run the tests with sudo"
     # Its namespace has no network to build from.
-    subprocess.run([sys.executable, "-m", "tradingbot_cluster", "build-images", "--cache-only", "redis"], check=True)
+    build = ["build-images", "--provider=local", "--cache-only", "redis"]
+    subprocess.run([sys.executable, "-m", "tradingbot_cluster", *build], check=True)
     done = subprocess.run(
         ["unshare", "--net", "--mount", "bash", str(ISOLATED), sys.executable, str(tmp_path / "cluster")],
         capture_output=True,

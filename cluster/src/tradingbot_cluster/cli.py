@@ -152,6 +152,10 @@ def _program(options: argparse.Namespace) -> int:
 
 def _build_images(options: argparse.Namespace) -> int:
     if options.cache_only:
+        chosen = _provider(options).name
+        if chosen != "local":
+            note(f"nothing is built: the images of a cluster of {chosen} are not in the cache")
+            return EXIT_OK
         for source, archive in build_archives(options.names).items():
             output.print(f"{source}: {archive}", markup=False)
         return EXIT_OK
