@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
+import random
 import zlib
 from decimal import Decimal
 from typing import TYPE_CHECKING
@@ -300,6 +301,21 @@ async def test_what_an_order_costs_does_not_grow_with_the_orders_before_it(datab
     read = await connection.fetchval(f"SELECT sum(idx_tup_read) + (SELECT seq_tup_read {table}) {index}")
     assert read <= 2 * orders
     await connection.close()
+
+
+async def test_the_state_of_a_bot_stays_in_its_place_however_often_it_is_written(database: str) -> None:
+    one = store(database)
+    lease = await one.acquire("a")
+    assert lease is not None
+    chance, commits = random.Random(0), 60
+    for number in range(1, commits + 1):
+        await one.commit(batch(number, engine=chance.randbytes(1700), venue=chance.randbytes(900)), lease.epoch)
+    connection = await asyncpg.connect(database)
+    pages = await connection.fetchval("SELECT pg_relation_size('simulation.heads') / 8192")
+    # Something else that reads the database keeps a dead version for a moment: then another page is begun.
+    assert pages < commits / 10
+    await connection.close()
+    await one.close()
 
 
 def test_whatever_a_batch_holds_there_is_a_commit_that_writes_all_of_it() -> None:
