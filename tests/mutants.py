@@ -32,10 +32,10 @@ NOTES = Path(__file__).with_name("mutants_equivalent.txt")
 PARTS = {
     "tradingbot/risk": "gate latch confidence commands engine ticks",
     "tradingbot/core/stops.py": "engine cover cover_edges flatten commands resume",
-    "tradingbot/core/cover.py": "cover cover_edges engine faults late_orders bad_data flatten",
+    "tradingbot/core/cover.py": "cover cover_edges late_orders engine",
     "tradingbot/core/flatten.py": "flatten kill_outcome",
     "tradingbot/core/flattening.py": "flatten cover_edges cover engine",
-    "tradingbot/runtime/resume.py": "resume",
+    "tradingbot/runtime/resume.py": "resume_edges resume",
     "tradingbot/runtime/approval.py": "approval",
     "tradingbot/ledger": "ledger engine sim_exchange",
     "tradingbot_contract": "contract resume",

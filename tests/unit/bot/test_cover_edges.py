@@ -188,6 +188,18 @@ def test_a_close_whose_stop_is_gone_is_sent_though_nobody_told_so() -> None:
     assert sent(bot)[-1] is Role.EXIT
 
 
+def test_what_no_stop_covers_is_not_sold_ahead_of_the_rest() -> None:
+    """Six dollars' worth have no stop; they wait for the stop of the others and go in the same order."""
+    bot = filled(asked_for(80.0, 200.0), "3", "0.0624")
+    bot.venue.cancel = unanswered  # type: ignore[method-assign]
+    bot.engine.desk.close_position(BTC_USD, Role.EXIT, "told to")
+    later(bot, 1)
+    assert Role.EXIT not in sent(bot)
+    bot.step(events.Closed(bot.engine.state.now, the_stop(bot).intent.client_id, events.End.CANCELED, ""))
+    (sale,) = (e.approved.item for e in bot.of(Submit) if e.approved.item.role is Role.EXIT)
+    assert sale.quantity == Decimal("3.0624")
+
+
 # -- what is left of a position ----------------------------------------------------------------------------------------
 
 
