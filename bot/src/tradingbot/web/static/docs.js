@@ -37,13 +37,10 @@ function shape(schema) {
   return `{\n${lines.join("\n")}\n}`;
 }
 
-function example(schema) {
-  const found = resolve(schema);
-  const required = new Set(found?.required || []);
-  const values = Object.entries(found?.properties || {})
-    .filter(([name]) => required.has(name))
-    .map(([name, value]) => [name, value.examples?.[0] ?? resolve(value)?.enum?.[0] ?? ""]);
-  return JSON.stringify(Object.fromEntries(values), null, 2);
+// What has to be said, as it is in the example; the rest is optional, and nothing is changed that nobody wrote.
+function example(media) {
+  const required = resolve(media.schema)?.required || [];
+  return JSON.stringify(Object.fromEntries(required.map((name) => [name, media.example?.[name] ?? ""])), null, 2);
 }
 
 // What is said or answered: its fields, and an example of it beside them.
@@ -118,7 +115,7 @@ function operation(path, verb, told) {
   let body = null;
   if (wanted) {
     body = document.createElement("textarea");
-    body.value = example(wanted.schema);
+    body.value = example(wanted);
     const label = element("label", "", "field");
     label.append(element("span", "Body to send", "soft"), body);
     inside.append(described("Body", wanted), label);
