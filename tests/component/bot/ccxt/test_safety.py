@@ -175,6 +175,22 @@ async def test_cancels_go_out_when_entries_have_used_up_their_share() -> None:
         assert len(world.server.truth.open_orders) == len(names) - 30
 
 
+async def test_what_is_kept_for_stops_is_enough_for_fifty_cancels_and_the_list_of_all_open_orders() -> None:
+    """At the usual budget of a bot, with everything used up that entries and questions may use."""
+    async with World(weight_per_minute=1200, orders_per_ten_seconds=100) as world:
+        names = [f"n{number}" for number in range(50)]
+        for name in names:
+            assert isinstance(await world.venue.submit(intent(name)), Accepted)
+        while world.venue.budget.spend(Lane.QUERY, 1) is None:
+            pass
+        assert code(await world.venue.submit(intent("one-more"))) == "RATE_BUDGET"
+        assert isinstance(await world.venue.look_up("n0", SYMBOL), Unavailable)
+        outcomes = await world.venue.cancel_all([(name, SYMBOL) for name in names])
+        assert all(isinstance(outcome, Accepted) for outcome in outcomes.values())
+        assert await world.venue.listing() == []
+        assert world.server.truth.open_orders == []
+
+
 async def test_what_the_exchange_counts_for_others_at_our_address_is_counted() -> None:
     async with World(weight_per_minute=1000) as world:
         world.server.exchange.limiter._add("weight", 60_000, world.manual.now_ms(), 900)
