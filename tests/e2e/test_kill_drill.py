@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from concurrent.futures import Future
 
-    from tests.support.bots import Bot
-
     from tradingbot_cluster.demo.tools import Tools
 
 pytestmark = [pytest.mark.drill, pytest.mark.timeout(1800)]
@@ -37,20 +35,10 @@ CONFIRMED = {"FLAT", "FLAT_WITH_DUST"}
 
 
 @dataclass(frozen=True)
-class Desk:
-    """A live bot that holds a position, and its account."""
-
-    bot: Bot
-    account: live.Account
-    protection: str
-    """Client id of the stop that rests for the position."""
-
-
-@dataclass(frozen=True)
 class Drill:
     """What was seen of a bot that was stopped while it stood still."""
 
-    desk: Desk
+    desk: live.Desk
     entry: str
     """Client id of a purchase that the bot had left behind."""
     stop: dict[str, Any]
@@ -67,7 +55,7 @@ class Drill:
 
 
 @pytest.fixture(scope="module")
-def desks(tools: Tools, example: dict[str, Any], people: None) -> Iterator[dict[str, Desk]]:
+def desks(tools: Tools, people: None) -> Iterator[dict[str, live.Desk]]:
     """All live bots, brought there at the same time."""
     stories = {**POLICIES, UNREACHABLE: "Flatten"}
     with ExitStack() as stack:
@@ -77,15 +65,8 @@ def desks(tools: Tools, example: dict[str, Any], people: None) -> Iterator[dict[
         for account in accounts.values():
             stack.callback(account.faults)
 
-        def open_desk(name: str) -> Desk:
-            account = accounts[name]
-            bot = bots.apply(
-                example, name, user="alice", mode="live", requestedBy="alice", deletionPolicy=stories[name],
-                strategy=live.PATIENT, simulation={"feed": live.FEED}, exchange=account.spec,
-                api={"secretRef": {"name": account.secret, "key": "bot-key"}},
-            )  # fmt: skip
-            live.bobs_yes(bot)
-            return Desk(bot, account, live.hold(bot, account))
+        def open_desk(name: str) -> live.Desk:
+            return live.open_desk(bots, name, accounts[name], deletionPolicy=stories[name])
 
         with ThreadPoolExecutor(len(stories)) as threads:
             yield dict(zip(stories, threads.map(open_desk, stories), strict=True))
@@ -94,7 +75,7 @@ def desks(tools: Tools, example: dict[str, Any], people: None) -> Iterator[dict[
 # -- the stories -------------------------------------------------------------------------------------------------------
 
 
-def stop_while_it_stands_still(desk: Desk, meanwhile: Callable[[], object] = lambda: None) -> Drill:
+def stop_while_it_stands_still(desk: live.Desk, meanwhile: Callable[[], object] = lambda: None) -> Drill:
     """Freeze the bot, leave a purchase behind, stop it, let the kill Job work, and let the bot go on."""
     bot, account, entry = desk.bot, desk.account, ids.client_id(desk.bot.key, 999, 1)
     pod = live.the_pod(bot)
@@ -123,29 +104,20 @@ def stop_while_it_stands_still(desk: Desk, meanwhile: Callable[[], object] = lam
     return Drill(desk, entry, stop, resting, coins, woke, answer, account.sent(before))
 
 
-def resume(drill: Drill) -> str:
-    """Resume by the stop's id, approve anew, and give the bot a position; return the stop that rests for it."""
-    bot = drill.desk.bot
-    bot.patch({"emergencyStop": None, "resume": {"stopId": drill.stop["id"], "reason": "the drill is over"}})
-    eventually(lambda: "emergencyStop" not in bot.status(), what="the stop is lifted", seconds=120)
-    live.bobs_yes(bot)
-    return live.hold(bot, drill.desk.account)
-
-
-def kill_and_resume(desk: Desk) -> tuple[Drill, str]:
-    """A whole drill."""
+def kill_and_resume(desk: live.Desk) -> tuple[Drill, str]:
+    """A whole drill; the stop that rests for the position that the bot takes afterwards."""
     drill = stop_while_it_stands_still(desk)
-    return drill, resume(drill)
+    return drill, live.resume(desk, "the drill is over").protection
 
 
-def delete(desk: Desk) -> dict[str, Any]:
+def delete(desk: live.Desk) -> dict[str, Any]:
     """Delete the object, with a purchase left behind; return what rests when it is gone, and the account's coins."""
     desk.bot.kubectl("delete", "tbot", desk.bot.name, "--wait=true", timeout=120)
     eventually(desk.bot.pods, holds=lambda left: left == [], what=f"{desk.bot.name}: its pods are gone", seconds=120)
     return {"resting": set(desk.account.open_orders()), "coins": desk.account.coins()}
 
 
-def delete_without_an_exchange(desk: Desk) -> str:
+def delete_without_an_exchange(desk: live.Desk) -> str:
     """Delete the object while the exchange drops every connection; return what the object says of it, then force it."""
     bot = desk.bot
     desk.account.faults({"kind": "drop", "path": "/api/*", "times": None})
@@ -162,7 +134,7 @@ def delete_without_an_exchange(desk: Desk) -> str:
 
 
 @pytest.fixture(scope="module")
-def stories(tools: Tools, desks: dict[str, Desk]) -> Iterator[dict[str, Future[Any]]]:
+def stories(tools: Tools, desks: dict[str, live.Desk]) -> Iterator[dict[str, Future[Any]]]:
     """What is told while the operator runs."""
     with ThreadPoolExecutor(len(desks)) as threads:
         yield {
@@ -203,7 +175,7 @@ def test_a_live_bot_that_stands_still_is_stopped_at_the_exchange_and_trades_on_w
 
 
 def test_a_live_bot_that_is_deleted_with_cancel_orders_keeps_its_position_and_the_stop_for_it(
-    stories: dict[str, Future[Any]], desks: dict[str, Desk]
+    stories: dict[str, Future[Any]], desks: dict[str, live.Desk]
 ) -> None:
     left = stories["kept"].result()
     assert left["resting"] == {desks["kept"].protection}
@@ -215,7 +187,7 @@ def test_a_live_bot_that_is_deleted_with_flatten_leaves_nothing(stories: dict[st
 
 
 def test_a_live_bot_that_is_deleted_with_retain_leaves_everything(
-    stories: dict[str, Future[Any]], desks: dict[str, Desk]
+    stories: dict[str, Future[Any]], desks: dict[str, live.Desk]
 ) -> None:
     left = stories["left"].result()
     assert left["resting"] == {desks["left"].protection}
@@ -223,7 +195,7 @@ def test_a_live_bot_that_is_deleted_with_retain_leaves_everything(
 
 
 def test_a_deletion_that_the_exchange_does_not_confirm_says_what_is_left_and_can_be_forced(
-    stories: dict[str, Future[Any]], desks: dict[str, Desk]
+    stories: dict[str, Future[Any]], desks: dict[str, live.Desk]
 ) -> None:
     desk = desks[UNREACHABLE]
     said = stories[UNREACHABLE].result()
@@ -234,7 +206,7 @@ def test_a_deletion_that_the_exchange_does_not_confirm_says_what_is_left_and_can
 
 
 def test_a_stop_that_came_while_the_operator_was_down_is_carried_out_when_it_is_back(
-    tools: Tools, stories: dict[str, Future[Any]], desks: dict[str, Desk]
+    tools: Tools, stories: dict[str, Future[Any]], desks: dict[str, live.Desk]
 ) -> None:
     for story in stories.values():
         story.exception()  # They need the operator; what went wrong there is told there.

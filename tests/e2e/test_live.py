@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.support.bots import Bot, Bots, Database
+from tests.support.intruders import environment
 from tests.support.live import (
     FEED,
     STRATEGY,
@@ -41,6 +42,21 @@ def trail(tools: Tools, bot: Bot, schema: str) -> list[list[str]]:
     return Database(tools).rows(f"select {columns} from {schema}.audit where bot = '{bot.key}' order by number")
 
 
+def keys_in(bot: Bot, pod: str, account: Account) -> set[str]:
+    """The variables of the bot's process that hold one of the account's keys."""
+    keys = {account.api_key, account.api_secret}
+    return {name for name, value in environment(bot, pod).items() if value in keys}
+
+
+def assert_no_pod_sees_the_keys(bot: Bot, account: Account) -> None:
+    """Neither the manifest of a pod names their Secret, nor do they stand in the process that runs."""
+    for pod in own_pods(bot):
+        assert account.secret not in json.dumps(pod), "a simulation never sees the keys"
+    running = bot.running_pods()
+    assert [keys_in(bot, pod, account) for pod in running] == [set()] * len(running)
+    assert running
+
+
 def test_a_bot_goes_live_and_comes_back(
     tools: Tools, bots: Bots, example: dict[str, Any], exchange: Account, people: None
 ) -> None:
@@ -49,8 +65,7 @@ def test_a_bot_goes_live_and_comes_back(
     patch(bot, "alice", mode="live", requestedBy="alice", exchange=exchange.spec)
     digest = wait_for_approval_only(bot)
     assert mode(bot).startswith("simulation")
-    for pod in own_pods(bot):
-        assert exchange.secret not in json.dumps(pod), "a simulation never sees the keys"
+    assert_no_pod_sees_the_keys(bot, exchange)
 
     with pytest.raises(CommandError, match="verb approve"):
         patch(bot, "alice", approval=approval(digest, "alice"))
@@ -61,6 +76,8 @@ def test_a_bot_goes_live_and_comes_back(
     assert said["approval"] == {"digest": digest, "expires_at": said["approval"]["expires_at"], "valid": True}
     assert said["account"] == bot.status()["preflight"]["account"]
     assert bot.status()["live"]["state"] == "Trading"
+    (pod,) = bot.running_pods()
+    assert keys_in(bot, pod, exchange) == {"EXCHANGE_API_KEY", "EXCHANGE_API_SECRET"}
     eventually(lambda: trail(tools, bot, "live"), what="the trail begins")
     assert trail(tools, bot, "live") == [["started", "simulation", "live", "bob", digest]]
 
@@ -71,6 +88,7 @@ def test_a_bot_goes_live_and_comes_back(
         holds=lambda seen: seen == [],
         what="no pod has the keys any more",
     )
+    assert_no_pod_sees_the_keys(bot, exchange)
     eventually(lambda: "live" not in bot.status(), what="nothing of it is left in the status")
     assert [row[:3] for row in trail(tools, bot, "live")][-1] == ["leaving", "live", "simulation"]
 

@@ -22,14 +22,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
-from tests.support.bots import NAMESPACE, Bot
+from tests.support.bots import NAMESPACE, Bot, Bots, the_example
 from tests.support.waiting import PATIENCE_SECONDS, eventually
 
 from tradingbot_cluster.demo import demo
 from tradingbot_cluster.local.cgroups import hierarchies
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
+    from contextlib import AbstractContextManager
 
     from tradingbot_cluster.demo.tools import Tools
 
@@ -46,7 +47,6 @@ PATIENT = {
 """A strategy that never buys: what is bought, a person bought."""
 FEED = {"type": "Synthetic", "speed": 600}
 PEOPLE = {"alice-edits": ("edit", "alice"), "bob-approves": ("tradingbot-approver", "bob")}
-"""Role and user, by what the binding does."""
 LOOK_SECONDS = 0.5
 """Several bots are waited for at once, and each look is a process."""
 
@@ -142,18 +142,23 @@ def account(tools: Tools) -> Iterator[Account]:
 
 
 @contextmanager
-def two_people(tools: Tools) -> Iterator[None]:
-    """Alice writes bots, Bob approves."""
+def bound(tools: Tools, people: Mapping[str, tuple[str, str]], namespace: str = NAMESPACE) -> Iterator[None]:
+    """Users have roles in the namespace: role and user, by what the binding does."""
     mine = secrets.token_hex(3)  # Several run these tests on one cluster.
-    roles = {f"{name}-{mine}": bound for name, bound in PEOPLE.items()}
+    roles = {f"{name}-{mine}": bound for name, bound in people.items()}
     for name, (role, user) in roles.items():
         tools.kubectl(
-            "--namespace", NAMESPACE, "create", "rolebinding", name, f"--clusterrole={role}", f"--user={user}"
+            "--namespace", namespace, "create", "rolebinding", name, f"--clusterrole={role}", f"--user={user}"
         )
     try:
         yield
     finally:
-        tools.kubectl("--namespace", NAMESPACE, "delete", "rolebinding", *roles)
+        tools.kubectl("--namespace", namespace, "delete", "rolebinding", *roles)
+
+
+def two_people(tools: Tools) -> AbstractContextManager[None]:
+    """Alice writes bots, Bob approves."""
+    return bound(tools, PEOPLE)
 
 
 def patch(bot: Bot, user: str, **spec: Any) -> None:
@@ -253,6 +258,11 @@ def command(pod: dict[str, Any], path: str, bot_key: str, body: dict[str, Any], 
         return refused.code, refused.read().decode()
 
 
+def get(pod: dict[str, Any], path: str) -> Any:
+    """GET from the bot in this pod."""
+    return _json(f"http://{pod['status']['podIP']}:8080{path}")
+
+
 def hold(bot: Bot, at: Account) -> str:
     """Give the bot a position; return the client id of the stop that rests for it."""
     before = set(at.open_orders())
@@ -268,11 +278,65 @@ def hold(bot: Bot, at: Account) -> str:
     return resting.pop()
 
 
+@dataclass(frozen=True)
+class Desk:
+    """A live bot that holds a position, and its account."""
+
+    bot: Bot
+    account: Account
+    protection: str
+    """Client id of the stop that rests for the position."""
+
+
+def go_live(bots: Bots, name: str, at: Account, **spec: Any) -> Bot:
+    """Bring a bot that never buys by itself to live trading, on an account of its own."""
+    asked: dict[str, Any] = {
+        "mode": "live", "requestedBy": "alice", "strategy": PATIENT, "simulation": {"feed": FEED},
+        "exchange": at.spec, "api": {"secretRef": {"name": at.secret, "key": "bot-key"}},
+    }  # fmt: skip
+    bot = bots.apply(the_example(), name, user="alice", **asked, **spec)
+    bobs_yes(bot)
+    return bot
+
+
+def open_desk(bots: Bots, name: str, at: Account, **spec: Any) -> Desk:
+    """Bring a bot to live trading and give it a position."""
+    bot = go_live(bots, name, at, **spec)
+    return Desk(bot, at, hold(bot, at))
+
+
+def let_go(pod: dict[str, Any], at: Account) -> None:
+    """Let the bot in this pod sell what it holds; nothing is held and nothing rests afterwards."""
+    if at.open_orders():
+        eventually(
+            lambda: command(pod, f"/api/v1/bot/positions/{SYMBOL.replace('/', '-')}/close", at.bot_key, {})[0],
+            holds=lambda answer: answer < 300,
+            what="it takes the order to sell",
+            every=LOOK_SECONDS,
+        )
+    eventually(
+        lambda: (at.open_orders(), at.coins()),
+        holds=lambda left: left == ({}, 0.0),
+        what="nothing rests and nothing is held any more",
+        every=LOOK_SECONDS,
+    )
+
+
+def resume(desk: Desk, reason: str) -> Desk:
+    """Resume by the id of the stop that is latched, approve anew, and give the bot a position."""
+    bot = desk.bot
+    stop = bot.status()["emergencyStop"]["id"]
+    bot.patch({"emergencyStop": None, "resume": {"stopId": stop, "reason": reason}})
+    eventually(lambda: "emergencyStop" not in bot.status(), what=f"{bot.name}: the stop is lifted")
+    bobs_yes(bot)
+    return Desk(bot, desk.account, hold(bot, desk.account))
+
+
 # -- silence -----------------------------------------------------------------------------------------------------------
 
 
-def processes(pod: dict[str, Any]) -> set[int]:
-    """The bot's own processes in a pod of this machine, by the pod's control group."""
+def processes(pod: dict[str, Any], program: bytes = b"tradingbot") -> set[int]:
+    """The processes of a program in a pod of this machine, by the pod's control group."""
     uid = pod["metadata"]["uid"]
     names = (f"pod{uid}", f"pod{uid.replace('-', '_')}")
     found: set[int] = set()
@@ -280,7 +344,7 @@ def processes(pod: dict[str, Any]) -> set[int]:
         for folder, _, files in os.walk(top):
             if "cgroup.procs" in files and any(name in folder for name in names):
                 found |= {int(line) for line in Path(folder, "cgroup.procs").read_text().split()}
-    return {pid for pid in found if b"tradingbot" in _command_line(pid)}
+    return {pid for pid in found if program in _command_line(pid)}
 
 
 @contextmanager
