@@ -116,6 +116,8 @@ class Operator:
             timeout_seconds=settings.request_timeout_seconds,
             on_request=self.metrics.requested,
         )
+        undeclared = self.kube.undeclared
+        self.metrics.undeclared.set_function(lambda: len(undeclared))
         poller = BotPoller(
             seconds=settings.bot_poll_seconds,
             concurrency=settings.bot_poll_concurrency,

@@ -141,3 +141,35 @@ def test_a_crd_that_does_not_know_what_was_remembered_of_a_live_bot_keeps_no_sto
     assert "image" not in namespace.status("a")["live"]
     bot.edit(emergencyStop={"active": True})
     assert eventually(lambda: stop_of(bot), "it is latched")["source"] == "spec"
+
+
+def test_what_the_crd_lacks_is_tried_once_and_not_with_every_status(
+    namespace: Namespace, answers: BotAnswers, start_operator: StartOperator, older: Callable[..., None]
+) -> None:
+    older(*(f"live.{name}" for name in ("image", "imageDigest", "account", "build", "changedAt")), "approval.newer")
+    namespace.delete("TradingBot", "probe")
+    operator = start_operator(TBO_BOT_POLL_SECONDS="1")
+    bot = LiveBot(namespace, answers)
+    bot.go_live()
+    bot.until("Trading")
+
+    def refused() -> float:
+        return sum(
+            value
+            for name, value in operator.metrics().items()
+            if name.startswith("rest_client_requests_total") and "status" in name and 'code="2' not in name
+        )
+
+    lacks = operator.metrics()["tradingbot_operator_undeclared_fields"]
+    assert 0 < lacks <= 6
+    operator.idle()
+    before, writes = refused(), operator.writes()["tradingbots/status"]
+    for number in range(3):
+        # A pass in which nothing is to be said.
+        namespace.edit("TradingBot", "a", {"metadata": {"annotations": {"example.org/pass": str(number)}}})
+        operator.idle()
+    assert operator.writes()["tradingbots/status"] == writes
+    answers.says["positions"] = 2
+    eventually(lambda: namespace.status("a").get("positions") == 2, "what is to be said is written")
+    assert refused() == before, "one request for a status, and none that is refused"
+    assert [line["field"] for line in operator.lines() if "install the operator's own CRDs" in line["message"]]

@@ -165,6 +165,8 @@ CASES = (
     no("TradingBotOperatorForbidden", "none", requests("404", 1)),
     yes("TradingBotNotReady", "one", {f'tradingbot_operator_bots{{{OPERATOR}, ready="False"}}': "1x30"}),
     no("TradingBotNotReady", "all are", {f'tradingbot_operator_bots{{{OPERATOR}, ready="False"}}': "0x30"}),
+    yes("TradingBotCRDsOutdated", "two", {f"tradingbot_operator_undeclared_fields{{{OPERATOR}}}": "2x30"}),
+    no("TradingBotCRDsOutdated", "none", {f"tradingbot_operator_undeclared_fields{{{OPERATOR}}}": "0x30"}),
     yes("TradingBotChildContested", "one", {CONTESTED: "1x30"}),
     no("TradingBotChildContested", "over", {CONTESTED: "1x3 _x30"}),
     yes("TradingBotLiveReducing", "one", {f'tradingbot_operator_live_bots{{{OPERATOR}, state="Reducing"}}': "1x30"}),

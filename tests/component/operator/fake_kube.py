@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from tradingbot_operator.kube.api import Page, WatchEvent
 from tradingbot_operator.kube.errors import ConflictError, InvalidError, NotFoundError, UnavailableError
+from tradingbot_operator.kube.undeclared import Undeclared
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -40,6 +41,8 @@ class FakeKube:
     on_write: Callable[[str, str, str], None] | None = None
     after_write: Callable[[], None] | None = None
     """What happens to the object of this very write, once, before its answer."""
+    undeclared: Undeclared = field(default_factory=Undeclared)
+    """What an older CRD lacks."""
     _applied: dict[Name, Manifest] = field(default_factory=dict)
     _versions: Any = field(default_factory=lambda: itertools.count(100))
     _uids: Any = field(default_factory=lambda: itertools.count(1))
@@ -83,8 +86,12 @@ class FakeKube:
         version = manifest["metadata"].get("resourceVersion")
         if version not in (None, live["metadata"]["resourceVersion"]):
             raise ConflictError("the object has been modified", code=409)
-        self._replace(name, live | {"status": copy.deepcopy(manifest["status"])})
+        self._replace(name, live | {"status": copy.deepcopy(self.declared(manifest["status"]))})
         return self._after("status", name)
+
+    def declared(self, status: Manifest) -> Manifest:
+        found: Manifest = self.undeclared.strip({"status": status})["status"]
+        return found
 
     async def patch(self, kind: Kind, namespace: str, name: str, patch: Manifest) -> Manifest:
         self._before("patch", kind.kind, name, patch)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.component.operator.world import NAMESPACE, World
 
 from tradingbot_operator.api.conditions import Reason
+from tradingbot_operator.runtime.keys import Key
 from tradingbot_operator.runtime.parking import PATIENCE_SECONDS, QUIET_SECONDS
 
 
@@ -152,3 +154,34 @@ async def test_of_many_bots_that_come_up_at_once_each_is_written_to_once(pauses:
     await world.settle()
     assert reports(world) == dict.fromkeys(BOTS, 1)
     assert all(world.condition("Ready", name)["status"] == "True" for name in BOTS)
+
+
+async def test_what_somebody_else_keeps_in_a_status_is_not_written_against_without_end() -> None:
+    """An apply takes nothing away that another field manager owns; a stopped bot is looked at every second."""
+    world = World()
+    await world.converged()
+
+    def keep(obj: dict[str, Any]) -> None:
+        obj["status"]["url"] = "http://elsewhere.example"
+
+    def mutate(verb: str, kind: str, _name: str) -> None:
+        if verb == "status":
+            world.kube.after_write = lambda: world.kube.edit(kind, NAMESPACE, "a", keep)
+
+    world.kube.on_write = mutate
+    world.create(logLevel="DEBUG")
+    await world.settle()
+    before = reports(world)["a"]
+    for _ in range(5):
+        world.clock.advance(1)
+        world.queue.add(Key(NAMESPACE, "a"))
+        await world.settle()
+    assert reports(world)["a"] <= before + 1
+    world.create(emergencyStop={"active": True})
+    await world.settle()
+    assert world.status()["state"] == "KILLED", "what is new is written at once"
+    before = reports(world)["a"]
+    world.clock.advance(600)
+    world.queue.add(Key(NAMESPACE, "a"))
+    await world.settle()
+    assert reports(world)["a"] > before, "and the rest is tried again"

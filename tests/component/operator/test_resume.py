@@ -167,6 +167,27 @@ async def test_a_resume_that_was_written_while_the_stop_was_asked_for_never_coun
     assert "emergencyStop" not in world.status()
 
 
+async def test_a_crd_that_cannot_keep_which_resume_came_too_early_does_not_make_it_count() -> None:
+    """Nor is the status written again and again for what the server drops."""
+    world, stop = await stopped()
+    refusal = ".status.emergencyStop.voidResume: field not declared in schema"
+    world.kube.undeclared.learn({"status": {"emergencyStop": {"voidResume": "x"}}}, refusal)
+    resume = {"stopId": stop, "reason": "checked"}
+    world.create(resume=resume, emergencyStop={"active": True})
+    await world.settle()
+    world.create(resume=resume)
+    await world.settle()
+    assert "voidResume" not in world.status()["emergencyStop"]
+    assert "another reason" in world.condition("Suspended")["message"]
+    before = list(world.kube.writes)
+    for _ in range(3):
+        world.queue.add(KEY)
+        await world.settle()
+    assert world.kube.writes == before
+    await answer(world, **lifted(stop))
+    assert world.status()["state"] == "KILLED", "whatever a bot says"
+
+
 # --- another stop while a resume is carried out
 
 

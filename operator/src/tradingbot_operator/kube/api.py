@@ -56,6 +56,9 @@ class KubeApi(Protocol):
     async def apply_status(self, kind: Kind, manifest: Manifest) -> Manifest:
         """Server-side apply of the status subresource; return the object as it is now."""
 
+    def declared(self, status: Manifest) -> Manifest:
+        """Return what of a status the server knows: all of it, unless its CRD is older than the operator."""
+
     async def patch(self, kind: Kind, namespace: str, name: str, patch: Manifest) -> Manifest:
         """Strategic merge patch, to remove what an apply does not name; return the object as it is now."""
 

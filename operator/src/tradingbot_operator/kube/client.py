@@ -19,7 +19,7 @@ from yarl import URL
 
 from tradingbot_operator.kube.api import FIELD_MANAGER, Manifest, Page, WatchEvent
 from tradingbot_operator.kube.errors import InvalidError, UnavailableError, from_response
-from tradingbot_operator.kube.undeclared import MOST, without_undeclared
+from tradingbot_operator.kube.undeclared import MOST, Undeclared
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -56,6 +56,7 @@ class KubeClient:
     ) -> None:
         self._configuration = configuration
         self._on_request = on_request
+        self.undeclared = Undeclared()
         connect = min(10.0, timeout_seconds)
         self._timeout = aiohttp.ClientTimeout(total=timeout_seconds, sock_connect=connect)
         self._watch_timeout = aiohttp.ClientTimeout(total=None, sock_connect=connect, sock_read=silence_seconds)
@@ -162,15 +163,24 @@ class KubeClient:
         meta = manifest["metadata"]
         path = kind.path(meta["namespace"], meta["name"], "status")
         query = {"fieldManager": FIELD_MANAGER, "force": "true"}
+        manifest = self.undeclared.strip(manifest)
         for _ in range(MOST):
             try:
-                return await self._request("PATCH", kind, path, query, manifest, APPLY, subresource="/status")
+                written = await self._request("PATCH", kind, path, query, manifest, APPLY, subresource="/status")
             except (InvalidError, UnavailableError) as error:
-                smaller = without_undeclared(manifest, str(error))
+                smaller = self.undeclared.learn(manifest, str(error))
                 if smaller is None:
                     raise
                 manifest = smaller
+            else:
+                self.undeclared.taken(manifest)
+                return written
         raise InvalidError(f"the CustomResourceDefinition of {kind.kind} is too old: install the operator's own")
+
+    def declared(self, status: Manifest) -> Manifest:
+        """Return what of a status the server knows, as far as it has said so lately."""
+        found: Manifest = self.undeclared.strip({"status": status})["status"]
+        return found
 
     async def patch(self, kind: Kind, namespace: str, name: str, patch: Manifest) -> Manifest:
         """Strategic merge patch."""

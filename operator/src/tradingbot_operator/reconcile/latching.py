@@ -43,8 +43,12 @@ class Latching:
         key = Key(meta["namespace"], meta["name"])
         latched = (obj.get("status") or {}).get("emergencyStop")
         resume = (obj.get("spec") or {}).get("resume")
-        if stop is not None and isinstance(resume, Mapping):
-            self._early[key] = resume_key(str(resume.get("stopId") or ""), str(resume.get("reason") or ""))
+        written = resume if isinstance(resume, Mapping) else {}
+        name = resume_key(str(written.get("stopId") or ""), str(written.get("reason") or "")) if written else ""
+        if stop is not None and name:
+            self._early[key] = name
+        elif self._early.get(key) != name:
+            self._early.pop(key, None)
         if stop is None:
             return False
         if latched and isinstance(resume, Mapping) and resume.get("stopId") == latched.get("id"):
@@ -87,9 +91,11 @@ class Latching:
         return key in self._seen
 
     def recorded(self, key: Key, stop: EmergencyStopStatus) -> None:
-        """Forget what is in the status now. What came after the stop that is there may have to take its place."""
-        self._early.pop(key, None)
+        """Forget a stop that is in the status now. What came after it may have to take its place."""
         seen = self._seen.get(key)
+        if stop.void_resume is not None:
+            # An older CRD does not keep it.
+            self._early[key] = stop.void_resume
         if seen is not None and (seen.id == stop.id or is_earlier(seen.id, stop.id)):
             del self._seen[key]
 

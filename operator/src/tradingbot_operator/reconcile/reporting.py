@@ -12,20 +12,56 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from tradingbot_operator.api.names import API_VERSION
+from tradingbot_operator.desired.hashing import digest
 from tradingbot_operator.desired.kinds import EVENT, TRADING_BOT
 from tradingbot_operator.kube.errors import ConflictError, KubeError, NotFoundError, UnavailableError
 from tradingbot_operator.status.transitions import event
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from datetime import datetime
 
     from tradingbot_operator.kube.api import KubeApi, Manifest
+    from tradingbot_operator.runtime.keys import Key
     from tradingbot_operator.status.transitions import Transition
 
 log = structlog.get_logger(__name__)
 
 ATTEMPTS = 5
+AGAIN_SECONDS = 600.0
+
+
+class Echoes:
+    """Statuses that came back other than they were written, so that they are not written again and again.
+
+    What another field manager owns in a status an apply does not take away, and a webhook may change any. The same is
+    written over the same after ten minutes again. `clock` is monotonic.
+    """
+
+    def __init__(self, *, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._known: dict[Key, tuple[str, str, float]] = {}
+
+    def is_known(self, key: Key, status: Manifest, present: Manifest | None) -> bool:
+        """Return whether the object has what became of this very status."""
+        wanted, found, at = self._known.get(key, ("", "", 0.0))
+        if not wanted or self._clock() - at >= AGAIN_SECONDS:
+            return False
+        return (wanted, found) == (digest(status), digest(present))
+
+    def came_back(self, key: Key, status: Manifest, found: Manifest | None) -> None:
+        """Take note of what became of a status."""
+        if found == status:
+            self._known.pop(key, None)
+            return
+        if key not in self._known:
+            parts = sorted(name for name in {*status, *(found or {})} if status.get(name) != (found or {}).get(name))
+            log.warning("somebody else owns a part of the status, or changes it", bot=str(key), parts=parts)
+        self._known[key] = (digest(status), digest(found), self._clock())
+
+    def forget(self, key: Key) -> None:
+        """Forget a bot that is gone."""
+        self._known.pop(key, None)
 
 
 async def write_status(kube: KubeApi, obj: Manifest, status: dict[str, Any]) -> Manifest | None:

@@ -37,7 +37,7 @@ from tradingbot_operator.reconcile.deletion import Finalizers
 from tradingbot_operator.reconcile.latching import Latching
 from tradingbot_operator.reconcile.live import LiveTrading, is_awaited, part_of
 from tradingbot_operator.reconcile.recorded import recorded_status, shown_of
-from tradingbot_operator.reconcile.reporting import tell, write_status
+from tradingbot_operator.reconcile.reporting import Echoes, tell, write_status
 from tradingbot_operator.reconcile.scope import Scope
 from tradingbot_operator.reconcile.stopping import Stopping
 from tradingbot_operator.runtime.controller import Result, RetryError
@@ -105,6 +105,7 @@ class TradingBotReconciler:
         self._latching = Latching(store, now=now)
         self._stopping = Stopping(kube, store, now=now)
         self._contests = Contests(kube, clock=clock)
+        self._echoes = Echoes(clock=clock)
         self._finalizers = Finalizers(kube, store)
         self._owed: set[Key] = set()
         """Bots whose last pass wrote children and left the report to the next."""
@@ -299,12 +300,14 @@ class TradingBotReconciler:
         if patient and self._may_wait(scope, after):
             return
         status = after.to_manifest()
-        if status != scope.obj.get("status"):
+        known, present = self._kube.declared(status), scope.obj.get("status")
+        if known != present and not self._echoes.is_known(scope.key, known, present):
             written = await write_status(self._kube, scope.obj, status)
             if written is None:
                 log.info("the object was deleted before its status was written")
                 return
             self._store.put(TRADING_BOT.kind, written)
+            self._echoes.came_back(scope.key, self._kube.declared(status), written.get("status"))
             scope.obj, scope.recorded = written, recorded_status(written)
             await tell(self._kube, written, transitions(before, after), self._now())
         news = self._contests.news(scope.key, before)
@@ -371,6 +374,7 @@ class TradingBotReconciler:
         self._latching.forget(key)
         self._stopping.forget(key)
         self._contests.forget(key)
+        self._echoes.forget(key)
         self._owed.discard(key)
         self._parking.leave(key)
         self._bots.forget(key)

@@ -121,6 +121,9 @@ class Metrics:
             registry=reg,
         )
 
+        self.undeclared = Gauge(
+            "tradingbot_operator_undeclared_fields", "Fields of the status that the CRD lacks.", registry=reg
+        )
         self.contested = Gauge(
             "tradingbot_operator_contested_children",
             "Children that somebody else changes back whenever they are repaired.",
