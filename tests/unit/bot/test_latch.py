@@ -51,3 +51,28 @@ def test_states_are_ordered_and_say_what_they_allow() -> None:
     assert State.ACTIVE < State.PAUSED < State.REDUCING < State.HALTED < State.KILLED
     assert [state.name for state in State if state.entries_allowed] == ["ACTIVE"]
     assert [state.name for state in State if not state.exits_allowed] == ["KILLED"]
+
+
+def test_what_is_held_is_no_latch_unless_it_is_said_to_be_and_only_news_is_news() -> None:
+    board = Board()
+    assert board.hold("api", State.PAUSED, "lunch")
+    assert [(held.latched, held.latch_id) for held in board.restrictions()] == [(False, "")]
+    assert not board.hold("api", State.PAUSED, "lunch")
+    assert board.hold("api", State.PAUSED, "a long lunch")
+    assert board.hold("api", State.ACTIVE, "")
+    assert not board.hold("api", State.ACTIVE, "")
+
+
+def test_a_latch_is_news_once_keeps_its_first_reason_and_takes_the_name_that_the_database_gives_it() -> None:
+    """News is recorded: a limit that is looked at every second must not become a row every second."""
+    board = Board()
+    assert board.hold("drawdown", State.HALTED, "first", latched=True)
+    for state, reason, name in ((State.HALTED, "again", ""), (State.HALTED, "", "drawdown-1"), (State.ACTIVE, "", "")):
+        assert not board.hold("drawdown", state, reason, latch_id=name)
+    (held,) = board.restrictions()
+    assert (held.state, held.reason, held.latched, held.latch_id) == (State.HALTED, "first", True, "drawdown-1")
+    assert board.hold("drawdown", State.KILLED, "worse")
+    (held,) = board.restrictions()
+    assert (held.state, held.reason, held.latched, held.latch_id) == (State.KILLED, "worse", True, "drawdown-1")
+    assert board.release("drawdown")
+    assert not board.release("drawdown")

@@ -8,6 +8,7 @@ answers.
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 import sys
 from contextlib import asynccontextmanager
@@ -345,7 +346,7 @@ async def test_a_body_of_ten_megabytes_is_refused(database: str, bots: Callable[
         url = f"http://127.0.0.1:{held.bot.port}/api/v1/bot/emergency-stop"
         async with (
             aiohttp.ClientSession() as session,
-            session.post(url, data=b"x" * 10_000_000, headers={"X-API-Key": KEY}) as response,
+            session.post(url, data=io.BytesIO(b"x" * 10_000_000), headers={"X-API-Key": KEY}) as response,
         ):
             body = await response.json(content_type=None)
             assert (response.status, body["title"]) == (413, "BodyTooLarge")
