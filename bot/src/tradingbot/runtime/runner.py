@@ -68,9 +68,7 @@ class Runner:
     ) -> None:
         self.engine, self.venue, self.store, self.keeper = engine, venue, store, keeper
         self.clock, self.health, self.metrics, self.publish = clock, health, metrics, publish
-        self.seq, self.cursor = seq, cursor
-        self.announce = announce
-        """Wakes what shows the state: without a database nothing is committed, and so nothing published."""
+        self.seq, self.cursor, self.announce = seq, cursor, announce
         self.wake = asyncio.Event()
         self.lost = ""
         """Why the database does not answer, empty while it does."""
@@ -386,7 +384,7 @@ class Runner:
             self.lost = cause
             _log.error("the database does not answer; entries are blocked", error=cause)
             self.step(self._now(events.Hold, "database", State.HALTED, cause))
-            self.announce()
+            self.announce()  # nothing is committed any more, and so nothing published
 
     async def database_back(self) -> None:
         """Take up the work again, after agreeing with the venue."""
