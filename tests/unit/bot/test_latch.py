@@ -1,9 +1,14 @@
 from __future__ import annotations
 
+from decimal import Decimal
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tradingbot.domain.market import DAY
 from tradingbot.domain.states import State
+from tradingbot.risk.equity_guard import EquityGuard, loss_of
 from tradingbot.risk.latch import EMERGENCY, Board, StopRecord
 
 SOURCES = st.sampled_from(["spec", "api", "database", "feed", "drawdown"])
@@ -76,3 +81,30 @@ def test_a_latch_is_news_once_keeps_its_first_reason_and_takes_the_name_that_the
     assert (held.state, held.reason, held.latched, held.latch_id) == (State.KILLED, "worse", True, "drawdown-1")
     assert board.release("drawdown")
     assert not board.release("drawdown")
+
+
+def test_only_the_release_of_an_emergency_stop_ends_it() -> None:
+    board = Board()
+    board.emergency(StopRecord("a-1", "spec", "fire", close_positions=False))
+    board.hold("drawdown", State.HALTED, "lost", latched=True)
+    board.release("drawdown")
+    assert (board.state, board.stop is None) == (State.KILLED, False)
+    board.release(EMERGENCY)
+    assert (board.state, board.stop) == (State.ACTIVE, None)
+
+
+@pytest.mark.parametrize(
+    ("high", "equity", "loss"),
+    [("1", "0.5", "0.5"), ("1", "2", "0"), ("0", "0", "1"), ("0", "5", "1"), ("-1", "5", "1")],
+)
+def test_where_there_was_nothing_everything_is_lost(high: str, equity: str, loss: str) -> None:
+    assert loss_of(Decimal(high), Decimal(equity)) == Decimal(loss)
+
+
+def test_a_day_begins_once_with_what_there_is_then_and_a_peak_is_kept() -> None:
+    guard = EquityGuard(Decimal(100), Decimal(100), 5)
+    moments = [(5 * DAY + 1, 110), (6 * DAY, 105), (5 * DAY + 2, 50)]
+    expected = [(5, 100, 110), (6, 105, 110), (6, 105, 110)]
+    for (ts, equity), kept in zip(moments, expected, strict=True):
+        guard.update(ts, Decimal(equity))
+        assert (guard.day, int(guard.day_start), int(guard.peak)) == kept
