@@ -137,6 +137,31 @@ async def test_a_resume_that_the_operator_saw_too_early_never_counts(
     assert status["last_stop"]["reason"] == "the exchange is back"
 
 
+async def test_an_older_operator_that_forgets_what_came_too_early_does_not_make_it_count_for_a_bot_that_runs(
+    database: str, bots: Callable[..., BotProcess], api: ApiServer
+) -> None:
+    """A downgrade: its status has no `voidResume`. The bot has seen the stop stand, and goes by that."""
+    bot = bots("pod", database, **watching(api)).start()
+    await bot.until(active)
+    stop_id = await stopped(bot, api, database)
+    latched = {"id": stop_id, "source": "spec"}
+    await api.tell(emergencyStop=latched | {"standing": False, "voidResume": resume_key(stop_id, "checked")})
+    await api.edit(resume=wish(stop_id))
+    await bot.until(lambda s: any("does not count" in r["reason"] for r in s["reasons"]))
+    await api.tell(emergencyStop=latched)
+    await api.edit(logLevel="DEBUG")
+    # Whatever is written after that is answered for after it.
+    await api.edit(resume=wish(stop_id), emergencyStop=STOP)
+    await bot.until(lambda s: any("set spec.emergencyStop.active to false" in r["reason"] for r in s["reasons"]))
+    await api.tell(emergencyStop=latched)
+    await api.edit(emergencyStop=OFF)
+    status = await bot.until(lambda s: any("it does not count: write it again" in r["reason"] for r in s["reasons"]))
+    assert status["state"] == "KILLED"
+    assert await until_rows(database, CLEARED, 0) == 0
+    await api.edit(resume=wish(stop_id, "the exchange is back"))
+    assert (await bot.until(active))["last_stop"]["id"] == stop_id
+
+
 async def test_a_standby_clears_nothing_and_follows_the_database(
     database: str, bots: Callable[..., BotProcess], api: ApiServer
 ) -> None:
