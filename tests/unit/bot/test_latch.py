@@ -10,6 +10,7 @@ from tradingbot.domain.market import DAY
 from tradingbot.domain.states import State
 from tradingbot.risk.equity_guard import EquityGuard, loss_of
 from tradingbot.risk.latch import EMERGENCY, Board, StopRecord
+from tradingbot.risk.limits import Limits
 
 SOURCES = st.sampled_from(["spec", "api", "database", "feed", "drawdown"])
 MOVES = st.lists(st.tuples(SOURCES, st.sampled_from(State), st.booleans()), max_size=30)
@@ -108,3 +109,13 @@ def test_a_day_begins_once_with_what_there_is_then_and_a_peak_is_kept() -> None:
     for (ts, equity), kept in zip(moments, expected, strict=True):
         guard.update(ts, Decimal(equity))
         assert (guard.day, int(guard.day_start), int(guard.peak)) == kept
+
+
+@pytest.mark.parametrize(
+    ("equity", "sources"),
+    [("97.01", []), ("97", ["daily_loss"]), ("85.01", ["daily_loss"]), ("85", ["drawdown", "daily_loss"])],
+)
+def test_a_limit_is_reached_at_the_limit_itself(equity: str, sources: list[str]) -> None:
+    limits = Limits(max_drawdown=Decimal("0.15"), daily_loss_limit=Decimal("0.03"))
+    guard = EquityGuard(Decimal(100), Decimal(100), 5)
+    assert [breach.source for breach in guard.breaches(Decimal(equity), limits)] == sources
