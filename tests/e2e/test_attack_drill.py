@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import io
 import json
@@ -213,3 +214,27 @@ def test_other_code_behind_the_tag_only_reduces(
         assert account.sent(sent) == []
         assert set(account.open_orders()) == {desk.protection}, "the position keeps its stop"
         eventually(lambda: desk.bot.status()["live"]["state"], holds=lambda seen: seen == "Reducing", what="it is said")
+
+
+def test_with_the_keys_of_another_account_the_bot_does_not_start_and_with_its_own_it_trades_on(
+    tools: Tools, desk: live.Desk
+) -> None:
+    def put(key: str, secret: str) -> None:
+        values = {"api-key": key, "api-secret": secret}
+        data = {name: base64.b64encode(value.encode()).decode() for name, value in values.items()}
+        desk.bot.kubectl("patch", "secret", desk.account.secret, "--type", "merge", "-p", json.dumps({"data": data}))
+
+    resting = set(desk.account.open_orders())
+    with live.account(tools) as other:
+        put(other.api_key, other.api_secret)
+        try:
+            sent = len(desk.account.journal())
+            desk.bot.kubectl("delete", "pod", *desk.bot.running_pods(), "--wait=false")
+            shown = desk.bot.wait_for_condition("Degraded", "True", "AnotherAccount")
+            assert "put the approved one back into the Secret" in shown["message"]
+            assert other.journal() == []
+        finally:
+            put(desk.account.api_key, desk.account.api_secret)
+    assert desk.account.sent(sent) == []
+    assert set(desk.account.open_orders()) == resting, "the positions keep their stops"
+    eventually(lambda: trades(desk), what="with its own keys it trades on", seconds=240)
