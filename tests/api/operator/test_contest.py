@@ -91,7 +91,7 @@ def test_a_controller_that_changes_it_back_is_named_and_the_operator_gives_way_u
     )
     assert operator.writes()["deployments"] <= TRIES
     series = f'tradingbot_operator_contested_children{{bot="{namespace.name}/a",kind="Deployment"}}'
-    assert operator.metrics()[series] == 1
+    eventually(lambda: operator.metrics().get(series) == 1, "the metric, which is set after the status")
     eventually(lambda: replicas(namespace) == 1, "it is tried again by itself")
     scale(namespace)
     namespace.edit("TradingBot", "a", {"spec": {"logLevel": "DEBUG"}})

@@ -96,7 +96,7 @@ def pause(known: History, now: float) -> float:
         length = min(FIRST_PAUSE * 2.0 ** min(known.count - 1, 16), LONGEST_PAUSE)
     else:
         length = BOUNCE_PAUSE if known.bounced else 0.0
-    return max(known.repairs[-1] + length - now, 0.0)
+    return max(length - (now - known.repairs[-1]), 0.0)
 
 
 def seen_wrong(known: History) -> History:
