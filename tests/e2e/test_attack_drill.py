@@ -162,7 +162,7 @@ def test_a_bot_that_wakes_up_after_another_took_over_sends_nothing(desk: live.De
         taken = eventually(
             lambda: live.get(double, "/api/v1/status"), holds=lambda said: said["role"] == "trading", what="a take-over"
         )
-        assert taken["epoch"] == old + 1
+        assert taken["epoch"] > old
         eventually(lambda: live.buy(double, key)[0], holds=lambda answer: answer == 202, what="the second one buys")
         eventually(lambda: len(desk.account.sent(before)), holds=lambda sent: sent == 2, what="entry and stop")
         assert frozen.alive(), "the process had not ended: it could have gone on trading"
@@ -171,7 +171,7 @@ def test_a_bot_that_wakes_up_after_another_took_over_sends_nothing(desk: live.De
             assert waiting.result()[0] >= 400
         eventually(lambda: live.get(own, "/api/v1/status")["role"] == "standby", what="the first one waits")
         sent = desk.account.sent(before)
-    assert {client_id.split("-")[1] for client_id in sent} == {ids.base36(old + 1)}
+    assert {client_id.split("-")[1] for client_id in sent} == {ids.base36(taken["epoch"])}
 
 
 def test_an_upgrade_of_the_operator_leaves_a_live_bot_its_approved_image(

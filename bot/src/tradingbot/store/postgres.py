@@ -80,7 +80,8 @@ class PostgresStore:
         self._opening = asyncio.Lock()
         self._writer: _Writer | None = None
         """What commits, while no commit is under way: no order waits for a connection or a statement."""
-        self._sql = {name: text.format(schema=schema) for name, text in _statements().items()}
+        first = statements.FIRST_EPOCH.get(schema, "1")
+        self._sql = {name: text.format(schema=schema, first_epoch=first) for name, text in _statements().items()}
         self._commits = {tables: statements.commit(tables).format(schema=schema) for tables in statements.COMMITS}
 
     # -- connection ------------------------------------------------------------------------------------------------

@@ -36,6 +36,7 @@ from tradingbot.store import sqlite_statements as sql
 from tradingbot.store.columns import LEASE_SECONDS, page
 from tradingbot.store.filelock import FileLock
 from tradingbot.store.migrate import migrate_file
+from tradingbot.store.statements import FIRST_EPOCH
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -199,7 +200,8 @@ class SqliteStore:
         def work(connection: sqlite3.Connection) -> Lease | None:
             had = self._lock.held
             locked = self._lock.take()
-            arguments = (self.bot, holder, self._now(), self._until(), codec.iso(self.clock.now()), locked)
+            first = self._now() // SECOND if self.mode in FIRST_EPOCH else 1
+            arguments = (self.bot, holder, self._now(), self._until(), codec.iso(self.clock.now()), locked, first)
             row = connection.execute(sql.ACQUIRE, arguments).fetchone()
             if row is None and not had:
                 self._lock.release()

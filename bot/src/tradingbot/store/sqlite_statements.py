@@ -10,12 +10,13 @@ from tradingbot.store import columns
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-# ?1 bot, ?2 holder, ?3 now, ?4 until (microseconds), ?5 now (text), ?6 whether the lock of the file is ours.
+# ?1 bot, ?2 holder, ?3 now, ?4 until (microseconds), ?5 now (text), ?6 whether the lock of the file is ours, ?7 the
+# least epoch (`statements.FIRST_EPOCH`).
 # A holder that had the lock of the file and has it no more is gone: nobody needs to wait for its lease to expire.
 ACQUIRE = """
-INSERT INTO lease (bot, epoch, holder, locked, acquired_at, expires_at) VALUES (?1, 1, ?2, ?6, ?5, ?4)
+INSERT INTO lease (bot, epoch, holder, locked, acquired_at, expires_at) VALUES (?1, ?7, ?2, ?6, ?5, ?4)
 ON CONFLICT (bot) DO UPDATE SET
-    epoch = lease.epoch + 1, holder = excluded.holder, locked = excluded.locked,
+    epoch = max(lease.epoch + 1, excluded.epoch), holder = excluded.holder, locked = excluded.locked,
     acquired_at = excluded.acquired_at, expires_at = excluded.expires_at
 WHERE lease.expires_at <= ?3 OR lease.holder = excluded.holder OR (lease.locked AND excluded.locked)
 RETURNING epoch

@@ -10,11 +10,18 @@ from tradingbot.store.columns import LEASE_SECONDS
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
 
+FIRST_EPOCH = {"live": "extract(epoch FROM clock_timestamp())::bigint"}
+"""By schema, the least epoch of a lease that is taken now, where it is not 1.
+
+Client order ids are functions of bot, epoch and number. A database that was restored gives epochs anew, and an exchange
+that is asked for an id must not answer with the order that had it before: there, no epoch is older than the moment.
+"""
+
 ACQUIRE = f"""
 INSERT INTO {{schema}}.lease AS l (bot, epoch, holder, acquired_at, expires_at)
-VALUES ($1, 1, $2, clock_timestamp(), clock_timestamp() + interval '{LEASE_SECONDS} seconds')
+VALUES ($1, {{first_epoch}}, $2, clock_timestamp(), clock_timestamp() + interval '{LEASE_SECONDS} seconds')
 ON CONFLICT (bot) DO UPDATE SET
-    epoch = l.epoch + 1, holder = excluded.holder,
+    epoch = greatest(l.epoch + 1, excluded.epoch), holder = excluded.holder,
     acquired_at = excluded.acquired_at, expires_at = excluded.expires_at
 WHERE l.expires_at <= clock_timestamp() OR l.holder = excluded.holder
 RETURNING epoch

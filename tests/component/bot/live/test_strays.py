@@ -207,7 +207,7 @@ async def test_after_a_restored_database_the_stop_finds_what_was_sent_since_the_
         bot.kill()
         await backup.take()
         bot.start()
-        await bot.trading()
+        epoch = (await bot.trading())["epoch"]
         world.price = RISE
         (protection,) = await until(world.resting, "the stop rests", bot)
         await behind_its_back(world)
@@ -216,7 +216,8 @@ async def test_after_a_restored_database_the_stop_finds_what_was_sent_since_the_
         assert await rows(database, "SELECT 1 FROM live.orders") == []
         world.server.faults.add(Kind.HTTP_ERROR, "GET", OPEN_ORDERS, status=503, times=None)
         bot.start()
-        await bot.until(lambda status: status["role"] == "trading")
+        status = await bot.until(lambda status: status["role"] == "trading")
+        assert status["epoch"] > epoch, "no id of an order that the exchange has is given again"
         await stop(bot)
         status = await bot.until(lambda status: outcome(status).get("state") == "UNKNOWN")
         assert status["positions"] == 0, "the ledger knows nothing of it"
