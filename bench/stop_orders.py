@@ -113,12 +113,13 @@ async def place(venue: CcxtVenue, first: int) -> list[tuple[str, str]]:
 
 
 async def ours(venue: CcxtVenue, orders: list[tuple[str, str]]) -> float:
-    """Cancel and verify; return the seconds."""
+    """Do what a stop does: cancel all at once, then let the exchange list what is open; return the seconds."""
     begun = time.perf_counter()
-    outcomes = await venue.cancel_all(orders)
+    outcomes = await asyncio.gather(*(venue.cancel(*one) for one in orders))
+    left = await venue.listing()
     seconds = time.perf_counter() - begun
-    if not all(isinstance(outcome, Accepted) for outcome in outcomes.values()):
-        raise RuntimeError("not every cancel was confirmed")
+    if not all(isinstance(outcome, Accepted) for outcome in outcomes) or left != []:
+        raise RuntimeError(f"not every cancel was confirmed: {left}")
     return seconds
 
 

@@ -5,7 +5,6 @@ Entries need a good preflight (`connect`); cancels, closes and look-ups work wha
 
 from __future__ import annotations
 
-import asyncio
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -23,7 +22,7 @@ from tradingbot.venues.ccxt.reader import Reader
 from tradingbot.venues.ccxt.terms import CcxtReport, VenueConfig
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Mapping
     from decimal import Decimal
 
     from tradingbot.domain.events import Fill
@@ -255,25 +254,6 @@ class CcxtVenue:
             if isinstance(found, Unavailable) and not (again and self.gateway.skew_doubted):
                 return Unknown(f"{cause}; looked up: {found.cause}")
         return Unknown(f"it may still be open: {cause}")
-
-    async def cancel_all(self, orders: Sequence[tuple[str, str]]) -> dict[str, Outcome]:
-        """Take many orders (client id, symbol) back at once, and verify in the list of open orders."""
-        gate = asyncio.Semaphore(self.config.parallel_cancels)
-
-        async def one(client_id: str, symbol: str) -> Outcome:
-            async with gate:
-                return await self.cancel(client_id, symbol)
-
-        outcomes = await asyncio.gather(*(one(*order) for order in orders))
-        result: dict[str, Outcome] = {order[0]: found for order, found in zip(orders, outcomes, strict=True)}
-        for symbol in sorted({symbol for _, symbol in orders}):
-            listed = await self.reader.open_orders(symbol, Lane.STOP)
-            if isinstance(listed, Unavailable):
-                continue
-            for order in listed:
-                if isinstance(result.get(order.client_id), Accepted):
-                    result[order.client_id] = Unknown("it is still listed as open")
-        return result
 
     # -- questions -------------------------------------------------------------------------------------------------
 
