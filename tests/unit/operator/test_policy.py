@@ -11,12 +11,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.unit.operator.helpers import bot
 
-from tradingbot_operator.api.v1alpha1.safety import EmergencyStop, EmergencyStopOutcome, EmergencyStopStatus, Mode
+from tradingbot_operator.api.v1alpha1.safety import (
+    EmergencyStop,
+    EmergencyStopOutcome,
+    EmergencyStopStatus,
+    LastStop,
+    Mode,
+)
 from tradingbot_operator.desired.config import BuildConfig
 from tradingbot_operator.desired.tradingbot import build
 from tradingbot_operator.policy.drift import is_subset, needs_apply
 from tradingbot_operator.policy.prune import superseded_config_maps
-from tradingbot_operator.policy.stop import SeenStop, latch, read_report
+from tradingbot_operator.policy.stop import SeenStop, last_stop, latch, read_report
 
 NOW = datetime(2026, 11, 21, 9, 0, tzinfo=UTC)
 MANIFESTS = {m["kind"]: m for m in build(bot(), Mode.SIMULATION, BuildConfig(bot_image="b:1")).manifests}
@@ -173,3 +179,13 @@ def test_a_report_that_makes_no_sense_is_ignored(stop: Any) -> None:
 @pytest.mark.parametrize("broken", [None, {}, {"stop": {"id": "x"}}, {"stop": {"id": "x", "since": "yesterday"}}])
 def test_a_broken_report_is_ignored(broken: dict[str, Any] | None) -> None:
     assert read_report(broken) is None
+
+
+@pytest.mark.parametrize(("seconds", "named"), [(-1, "first"), (0, "second"), (1, "second")])
+def test_the_stop_that_was_resumed_last_is_the_one_that_the_bot_says_unless_it_is_older(
+    seconds: int, named: str
+) -> None:
+    said = {"id": "second", "resumed_at": (NOW + timedelta(seconds=seconds)).isoformat(), "reason": "checked"}
+    found = last_stop(LastStop(id="first", resumed_at=NOW, reason="checked"), {"last_stop": said})
+    assert found is not None
+    assert found.id == named

@@ -182,7 +182,8 @@ def last_stop(recorded: LastStop | None, report: Mapping[str, Any] | None) -> La
     said = _read_last_stop(report)
     if recorded is None or said is None:
         return said or recorded
-    return said if said.resumed_at > recorded.resumed_at else recorded
+    # Two within a second: the bot has said the later one last.
+    return said if said.resumed_at >= recorded.resumed_at else recorded
 
 
 def _read_last_stop(report: Mapping[str, Any] | None) -> LastStop | None:
