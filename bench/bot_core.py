@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 
 ENTRIES, REPEATS = 4_000, 5
 ORDERS = 1_000
+ROUNDS = 5
 ORDER_BYTES = 5_000
 """What the commit of an order adds to the log of the database, about."""
 IDLE_SECONDS = 20.0
@@ -176,7 +177,8 @@ async def _runner(url: str) -> tuple[Runner, Watched, PostgresStore]:
     return runner, venue, store
 
 
-async def _tick_to_order(url: str) -> Figure:
+async def _tick_to_order(url: str) -> tuple[float, str]:
+    """One round on a new server; return its p99 in ms, and the text about it."""
     connection = await asyncpg.connect(url)
     await connection.execute("CREATE TABLE bare (data bytea)")
     # The rows of an order and the state of its bot compress no further.
@@ -198,12 +200,23 @@ async def _tick_to_order(url: str) -> Figure:
             await large.insert()
     await connection.close()
     await store.close()
-    baseline = (
-        f"ours p50 {statistics.median(spent):.2f}, p99 {percentile(spent, 0.99):.2f} ms; in turn with it a bare INSERT "
-        f"of one row: {small.text()}, and one of the {ORDER_BYTES // 1000} kB that an order writes: {large.text()}; "
-        f"{ORDERS:,} orders, each committed before it is sent, fsync on"
+    ninety_nine = percentile(spent, 0.99)
+    return ninety_nine, (
+        f"ours p50 {statistics.median(spent):.2f}, p99 {ninety_nine:.2f} ms; in turn with it a bare INSERT "
+        f"of one row: {small.text()}, and one of the {ORDER_BYTES // 1000} kB that an order writes: {large.text()}"
     )
-    return Figure.at_most("tick_to_order_p99_ms", percentile(spent, 0.99), "ms", 1, baseline)
+
+
+def tick_to_order() -> Figure:
+    """Several rounds, as a disk that others use as well has good and bad seconds: the median of their p99."""
+    rounds = []
+    for _ in range(ROUNDS):
+        with postgresql.running() as server:
+            rounds.append(process.run(_tick_to_order(server.url())))
+    middle, text = sorted(rounds)[ROUNDS // 2]
+    each = ", ".join(f"{found:.2f}" for found, _ in sorted(rounds))
+    about = f"median of {ROUNDS} rounds of {ORDERS:,} orders (p99 {each}), each committed before it is sent, fsync on"
+    return Figure.at_most("tick_to_order_p99_ms", middle, "ms", 1, f"{text}; {about}")
 
 
 # -- the process -------------------------------------------------------------------------------------------------------
@@ -285,8 +298,7 @@ def help_text() -> Figure:
 
 def run() -> list[Figure]:
     """Measure."""
-    figures = [pretrade(), help_text()]
+    figures = [pretrade(), help_text(), tick_to_order()]
     with postgresql.running() as server:
-        figures.append(process.run(_tick_to_order(server.url())))
         figures.append(idle(server.url()))
     return figures
