@@ -6,7 +6,7 @@ import asyncio
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from tests.component.bot.job import run_job
+from tests.component.bot.job import Ended, run_job
 from tests.component.bot.live.world import KEY, MARKET, RISE, TARGET, LiveWorld, ledger, rows, until
 
 from tradingbot.domain import ids
@@ -16,6 +16,16 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.component.bot.process import BotProcess
+
+
+async def kill(world: LiveWorld, database: str, folder: Path) -> Ended:
+    """Run the job of a stop that closes positions, beside the bot's database and in its exchange's account."""
+    return await run_job(
+        folder,
+        *("kill", "--stop-id", "1f0c2a9b-7", "--close-positions"),
+        url=world.server.url,
+        environment={"DB_URL": database, "EXCHANGE_API_KEY": KEY.key, "EXCHANGE_API_SECRET": KEY.secret},
+    )
 
 
 async def test_after_a_kill_the_bot_comes_back_stopped_with_books_that_are_right(
@@ -28,12 +38,7 @@ async def test_after_a_kill_the_bot_comes_back_stopped_with_books_that_are_right
         world.price = RISE
         await until(world.resting, "the stop rests", bot)
         bot.kill()
-        ended = await run_job(
-            tmp_path,
-            *("kill", "--stop-id", "1f0c2a9b-7", "--close-positions"),
-            url=world.server.url,
-            environment={"DB_URL": database, "EXCHANGE_API_KEY": KEY.key, "EXCHANGE_API_SECRET": KEY.secret},
-        )
+        ended = await kill(world, database, tmp_path)
         assert (ended.code, ended.report["state"]) == (0, "FLAT_WITH_DUST"), ended.output
         assert world.resting() == []
         before = world.truth.balances()
@@ -67,12 +72,7 @@ async def test_the_stop_that_a_kill_placed_again_is_the_positions_stop_at_the_ne
         world.moving = False
         bid = (RISE, Decimal("0.001"))
         world.server.market.book(MARKET, [bid], [(RISE + 100, Decimal(1))])
-        ended = await run_job(
-            tmp_path,
-            *("kill", "--stop-id", "1f0c2a9b-7", "--close-positions"),
-            url=world.server.url,
-            environment={"DB_URL": database, "EXCHANGE_API_KEY": KEY.key, "EXCHANGE_API_SECRET": KEY.secret},
-        )
+        ended = await kill(world, database, tmp_path)
         assert (ended.code, ended.report["state"], ended.report["confirmed"]) == (1, "RESIDUAL", True), ended.output
         (placed,) = world.resting()
         assert placed.client_id.startswith(ids.kill_id("test/btc", 0, 0)[:12])

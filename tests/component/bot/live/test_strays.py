@@ -30,8 +30,10 @@ SOMEBODY, OTHER_BOT = "a-person", ids.client_id("test/another", 1, 1)
 OPEN_ORDERS = "/api/v3/openOrders"
 
 
-def a_bot(bots: Callable[..., BotProcess], world: LiveWorld, url: str) -> BotProcess:
-    return bots("bot", url, **world.settings(environment={"API_KEY": API_KEY}))
+async def trading(bots: Callable[..., BotProcess], world: LiveWorld, url: str) -> BotProcess:
+    bot = bots("bot", url, **world.settings(environment={"API_KEY": API_KEY})).start()
+    await bot.trading()
+    return bot
 
 
 async def behind_its_back(world: LiveWorld) -> None:
@@ -75,8 +77,7 @@ async def test_a_stop_takes_back_what_is_open_in_the_bots_name_and_not_in_its_le
     database: str, bots: Callable[..., BotProcess]
 ) -> None:
     async with LiveWorld() as world:
-        bot = a_bot(bots, world, database).start()
-        await bot.trading()
+        bot = await trading(bots, world, database)
         world.price = RISE
         (protection,) = await until(world.resting, "the stop rests", bot)
         await bot.until(lambda status: status["positions"] == 1)
@@ -93,8 +94,7 @@ async def test_while_the_exchange_does_not_list_them_the_stop_does_not_say_that_
     database: str, bots: Callable[..., BotProcess]
 ) -> None:
     async with LiveWorld() as world:
-        bot = a_bot(bots, world, database).start()
-        await bot.trading()
+        bot = await trading(bots, world, database)
         world.server.faults.add(Kind.HTTP_ERROR, "GET", OPEN_ORDERS, status=503, times=None)
         await behind_its_back(world)
         await stop(bot)
@@ -115,8 +115,7 @@ async def test_an_empty_list_is_not_believed_while_money_is_set_aside_for_an_ord
 ) -> None:
     """As a gateway answers whose servers are away: HTTP 200, and nothing in it."""
     async with LiveWorld() as world:
-        bot = a_bot(bots, world, database).start()
-        await bot.trading()
+        bot = await trading(bots, world, database)
         world.server.faults.add(Kind.EMPTY, "GET", OPEN_ORDERS, msg="[]", times=None)
         await world.place(STRAY)
         await stop(bot)
@@ -132,8 +131,7 @@ async def test_a_cancel_that_is_answered_but_not_done_leaves_the_stop_unconfirme
     database: str, bots: Callable[..., BotProcess]
 ) -> None:
     async with LiveWorld() as world:
-        bot = a_bot(bots, world, database).start()
-        await bot.trading()
+        bot = await trading(bots, world, database)
         world.server.faults.add(Kind.HTTP_ERROR, "DELETE", "/api/v3/order", status=503, times=None)
         await world.place(STRAY)
         await stop(bot)
@@ -150,8 +148,7 @@ async def test_what_appears_while_the_stop_holds_is_found_and_taken_back(
 ) -> None:
     """An answer that was late by minutes, or another process of the same name: the stop looks again and again."""
     async with LiveWorld() as world:
-        bot = a_bot(bots, world, database).start()
-        await bot.trading()
+        bot = await trading(bots, world, database)
         await stop(bot)
         await confirmed(bot, world)
         await world.place(STRAY)
@@ -202,8 +199,7 @@ async def test_after_a_restored_database_the_stop_finds_what_was_sent_since_the_
     """The ledger knows neither the position nor its stop nor the entry; the stop comes before the exchange is asked."""
     async with LiveWorld() as world:
         backup = Backup(server, database)
-        bot = a_bot(bots, world, database).start()
-        await bot.trading()
+        bot = await trading(bots, world, database)
         bot.kill()
         await backup.take()
         bot.start()
@@ -235,8 +231,7 @@ async def test_a_start_on_a_restored_database_takes_entries_back_and_opens_nothi
 ) -> None:
     async with LiveWorld() as world:
         backup = Backup(server, database)
-        bot = a_bot(bots, world, database).start()
-        await bot.trading()
+        bot = await trading(bots, world, database)
         bot.kill()
         await backup.take()
         await backup.restore()
@@ -254,8 +249,7 @@ async def test_a_stop_in_the_bots_name_that_its_ledger_lacks_becomes_the_stop_of
 ) -> None:
     """The ledger's own is gone. Nothing could rest beside the one that does, as it locks what it would sell."""
     async with LiveWorld() as world:
-        bot = a_bot(bots, world, database).start()
-        await bot.trading()
+        bot = await trading(bots, world, database)
         world.price = RISE
         (before,) = await until(world.resting, "the stop rests", bot)
         await bot.until(lambda status: status["positions"] == 1 and status["open_orders"] == 1)
