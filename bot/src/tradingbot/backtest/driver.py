@@ -117,8 +117,7 @@ class Driver:
         if isinstance(outcome, answers.Accepted):
             self._step(events.Closed(now, effect.client_id, events.End.CANCELED, order.note))
             return
-        note = outcome.text if isinstance(outcome, answers.Refused) else outcome.cause
-        self._step(events.CancelFailed(now, effect.client_id, note))
+        self._step(events.CancelFailed(now, effect.client_id, outcome.cause))
         self._ask(effect.client_id, effect.symbol)
 
     def _ask(self, client_id: str, symbol: str) -> None:

@@ -94,7 +94,7 @@ class Stray(msgspec.Struct, frozen=True):
     client_id: str
     symbol: str
     state: str
-    """In the words of a stop's outcome: CANCELLED, FILLED, UNKNOWN, OPEN."""
+    """In the words of a stop's outcome: CANCELLED, FILLED, GONE, UNKNOWN, OPEN."""
     reason: str
 
 

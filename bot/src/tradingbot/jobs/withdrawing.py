@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from tradingbot.domain.money import plain
 from tradingbot.domain.orders import Role, Side
 from tradingbot.jobs.outcome import CANCELLED, FILLED, GONE, KEPT, OPEN, UNKNOWN, OrderEnd
-from tradingbot.ports.venue import Absent, Accepted, Found, Refused, Unavailable
+from tradingbot.ports.venue import Absent, Accepted, Found, Unavailable
 from tradingbot.venues.ccxt.limits import Lane
 
 if TYPE_CHECKING:
@@ -138,8 +138,7 @@ class Withdrawing:
             self._over[order.client_id] = self._over.get(order.client_id, 0) + 1
             self._ended(order.client_id, order.symbol)
             return True
-        cause = outcome.text if isinstance(outcome, Refused) else outcome.cause
-        self._end(order.client_id, order.symbol, UNKNOWN, cause)
+        self._end(order.client_id, order.symbol, UNKNOWN, outcome.cause)
         return False
 
     def _ended(self, client_id: str, symbol: str) -> None:

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from tradingbot.domain.orders import Approved, Intent
 
 
+NOT_FOUND = "ORDER_NOT_FOUND"
+"""Code of a refused cancel: the venue has been asked twice, and knows no such order."""
+
+
 class Accepted(msgspec.Struct, frozen=True):
     """The venue has the order; of a cancel, that it lives no more."""
 
@@ -31,6 +35,11 @@ class Refused(msgspec.Struct, frozen=True):
 
     code: str
     text: str
+
+    @property
+    def cause(self) -> str:
+        """Return what to say of it, as of an outcome that nobody knows."""
+        return self.text
 
 
 class Unknown(msgspec.Struct, frozen=True):

@@ -30,11 +30,7 @@ class Cancels:
         runner, order = self.runner, self.runner.order(effect.client_id)
         if order is None or not order.live:
             return
-        try:
-            outcome = await runner.venue.cancel(effect.client_id, effect.symbol)
-        except Exception as error:  # noqa: BLE001 - whatever happened on the way: it may have arrived
-            outcome = answers.Unknown(describe(error))
-        runner.metrics.answered(outcome)
+        outcome = await self.ask(effect.client_id, effect.symbol)
         if isinstance(outcome, answers.Accepted):
             if runner.simulated is None and (outcome.filled is None or outcome.filled > order.filled):
                 # It was faster, in part or whole: that is booked before anything is sold in its place.
@@ -43,9 +39,17 @@ class Cancels:
                 runner.step(events.Closed(runner.now(), effect.client_id, events.End.CANCELED, order.note))
                 runner.agreement.verify(effect.client_id, effect.symbol)
             return
-        note = outcome.text if isinstance(outcome, answers.Refused) else outcome.cause
-        runner.step(events.CancelFailed(runner.now(), effect.client_id, note))
+        runner.step(events.CancelFailed(runner.now(), effect.client_id, outcome.cause))
         await runner.agreement.ask(effect.client_id, effect.symbol)
+
+    async def ask(self, client_id: str, symbol: str) -> answers.Outcome:
+        """Ask the venue to take one order back. Whatever goes wrong on the way: it may have arrived."""
+        try:
+            outcome = await self.runner.venue.cancel(client_id, symbol)
+        except Exception as error:  # noqa: BLE001 - whatever a venue raises says nothing about the order
+            outcome = answers.Unknown(describe(error))
+        self.runner.metrics.answered(outcome)
+        return outcome
 
     async def now(self) -> None:
         """Send pending cancels without waiting for a commit: taking entries back needs no database.

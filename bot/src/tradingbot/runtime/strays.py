@@ -17,7 +17,7 @@ from tradingbot.domain.secrecy import describe
 from tradingbot.ports import venue as answers
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Sequence
     from decimal import Decimal
 
     from tradingbot.ports.venue import OpenOrder, RealVenue
@@ -28,6 +28,8 @@ AGAIN_SECONDS, STOPPED_SECONDS = 2.0, 30.0
 OWN_SECONDS = 1.0
 """How long the cancels of a stop are waited for, so that what they take back is not listed any more."""
 MOST_NAMED = 5
+ENDED = ("CANCELLED", "FILLED", "GONE")
+"""What became of an order that is certain not to be open."""
 
 
 class Strays:
@@ -37,6 +39,8 @@ class Strays:
         self.runner, self.real = runner, real
         self._one = asyncio.Lock()
         self._asked: float | None = None
+        self._doubtful: dict[str, OpenOrder] = {}
+        """By client id, strays whose cancel the exchange has not confirmed."""
 
     @property
     def due(self) -> bool:
@@ -73,10 +77,9 @@ class Strays:
             sent = runner.engine.state.listing.sent
             ends: list[events.Stray] = []
             entries = await self._entries(None)
-            if isinstance(entries, list) and entries:
-                unknown = [order for order in entries if not self._lives(order)]
-                ends = list(await asyncio.gather(*(self._take_back(order) for order in unknown)))
-                entries = await self._entries(sorted({order.symbol for order in entries}))
+            if isinstance(entries, list) and (entries or self._doubtful):
+                ends = await self._take_back({o.client_id: o for o in entries if not self._lives(o)})
+                entries = await self._entries(sorted({order.symbol for order in entries})) if entries else []
             problem, none = self._left(entries)
             runner.step(events.Listed(runner.now(), sent, none, problem, tuple(ends)))
             runner.hurry()
@@ -105,23 +108,28 @@ class Strays:
         if isinstance(entries, answers.Unavailable):
             return entries.cause, False
         strays = sorted(order.client_id for order in entries if not self._lives(order))
-        if not strays:
-            return "", not entries
-        more = f" and {len(strays) - MOST_NAMED} more" if len(strays) > MOST_NAMED else ""
-        return f"it lists {', '.join(strays[:MOST_NAMED])}{more}", False
+        if strays:
+            return f"it lists {_named(strays)}", False
+        if self._doubtful:
+            return f"the cancel of {_named(sorted(self._doubtful))} was not confirmed", False
+        return "", not entries
 
-    async def _take_back(self, order: OpenOrder) -> events.Stray:
+    async def _take_back(self, listed: dict[str, OpenOrder]) -> list[events.Stray]:
+        """Take orders back, and ask again for those whose cancel was not confirmed, whatever the list says of them."""
+        orders = self._doubtful | listed
+        ends = await asyncio.gather(*(self._cancel(order, listed=name in listed) for name, order in orders.items()))
+        self._doubtful = {end.client_id: orders[end.client_id] for end in ends if end.state not in ENDED}
+        return ends
+
+    async def _cancel(self, order: OpenOrder, *, listed: bool) -> events.Stray:
         runner, name = self.runner, (order.client_id, order.symbol)
         if not runner.keeper.valid and runner.engine.board.stop is None:
             return events.Stray(*name, "OPEN", "it may be of the process that trades now: the lease is not certain")
-        try:
-            outcome = await runner.venue.cancel(*name)
-        except Exception as error:  # noqa: BLE001 - see _entries
-            outcome = answers.Unknown(describe(error))
+        outcome = await runner.cancels.ask(*name)
+        if isinstance(outcome, answers.Refused) and outcome.code == answers.NOT_FOUND and not listed:
+            return events.Stray(*name, "GONE", outcome.cause)
         if not isinstance(outcome, answers.Accepted):
-            return events.Stray(
-                *name, "UNKNOWN", outcome.text if isinstance(outcome, answers.Refused) else outcome.cause
-            )
+            return events.Stray(*name, "UNKNOWN", outcome.cause)
         filled = await self._filled(order) if outcome.filled is None else outcome.filled
         if filled >= order.quantity:
             return events.Stray(*name, "FILLED", "it was filled before it could be cancelled")
@@ -134,3 +142,8 @@ class Strays:
         except Exception:  # noqa: BLE001 - what it does not say now shows in the balances
             return order.filled
         return found.filled if isinstance(found, answers.Found) else order.filled
+
+
+def _named(client_ids: Sequence[str]) -> str:
+    more = f" and {len(client_ids) - MOST_NAMED} more" if len(client_ids) > MOST_NAMED else ""
+    return f"{', '.join(client_ids[:MOST_NAMED])}{more}"

@@ -61,7 +61,9 @@ class Reader:
         if symbols is None and not found:
             # An empty list is also what a broken gateway says: money that is set aside speaks against it.
             money = await self.balances(lane)
-            if not isinstance(money, Unavailable) and money[0] != money[1]:
+            if isinstance(money, Unavailable):
+                return Unavailable(f"no open order is listed, and the balances that could contradict it: {money.cause}")
+            if money[0] != money[1]:
                 return Unavailable("no open order is listed, but money is set aside for some")
         return found
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from tradingbot.domain.money import ZERO, plain
 from tradingbot.domain.orders import Side
-from tradingbot.ports.venue import Absent, Accepted, Found, Refused, Unavailable, Unknown
+from tradingbot.ports.venue import NOT_FOUND, Absent, Accepted, Found, Refused, Unavailable, Unknown
 from tradingbot.venues.ccxt import mapping, markets, outcome, preflight
 from tradingbot.venues.ccxt.gateway import PROVEN, Credentials, Gateway, Reply
 from tradingbot.venues.ccxt.history import NotToldError
@@ -247,7 +247,7 @@ class CcxtVenue:
                 return judged
             found = await self._look(client_id, symbol, Lane.STOP)
             if isinstance(found, Absent):
-                return Refused("ORDER_NOT_FOUND", f"{client_id} is not known, asked twice")
+                return Refused(NOT_FOUND, f"{client_id} is not known, asked twice")
             if isinstance(found, Found) and not found.live:
                 return Accepted(found.venue_id, self._now_us(), found.filled)
             cause = judged.cause
