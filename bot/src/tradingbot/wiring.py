@@ -133,8 +133,13 @@ def parts(settings: Settings, environment: Mapping[str, str], connection: accoun
 
 
 def subject(settings: Settings) -> str:
-    """Return what changes when something else is traded, or within other limits."""
-    strategy, limits = settings.strategy, settings.risk.model_dump(mode="json")
+    """Return what changes when something else is traded, or within other limits.
+
+    A limit that came with a later version counts where it is set: a promotion is not begun anew by an upgrade.
+    """
+    strategy, values = settings.strategy, settings.risk.model_dump(mode="json")
+    later = {"max_stop_distance": None, "max_target_distance": None, "min_confidence": None, "autonomous": True}
+    limits = {name: value for name, value in values.items() if name not in later or value != later[name]}
     text = msgspec.json.encode([terms.strategy_key(settings), sorted(strategy.symbols), limits], order="deterministic")
     return hashlib.sha256(text).hexdigest()[:16]
 

@@ -208,9 +208,15 @@ def drawn(dice: random.Random) -> Manifest:
         "maxOpenPositions": dice.choice([5, 6]),
         "minRiskRewardRatio": dice.choice([3, 3.5]),
         "onBreach": dice.choices(["Hold", "Flatten"], [9, 1])[0],
+        "autonomous": dice.choice([True, False]),
     }
-    order = dice.choice([None, 100, 100.5])
-    return limits | ({} if order is None else {"maxOrderValue": order})
+    optional = {
+        "maxOrderValue": dice.choice([None, 100, 100.5]),
+        "maxStopDistance": dice.choice([None, 0.05, 0.1]),
+        "maxTargetDistance": dice.choice([None, 0.5, 1]),
+        "minConfidence": dice.choice([None, 0.5, 1]),
+    }
+    return limits | {name: value for name, value in optional.items() if value is not None}
 
 
 @pytest.mark.parametrize("seed", range(40))

@@ -13,7 +13,7 @@ from tradingbot.config.model import FeedType, Mode, Trading
 from tradingbot.domain.errors import ConfigurationError
 from tradingbot.strategy import registry
 from tradingbot.terms import limits, strategy_key
-from tradingbot.wiring import describe
+from tradingbot.wiring import describe, subject
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -55,6 +55,16 @@ def refused(folder: Path, text: str, environment: dict[str, str] | None = None) 
     with pytest.raises(ConfigurationError) as error:
         describe(load(environment or {}, write(folder, text)), {})
     return error.value
+
+
+def test_an_upgrade_with_new_limits_does_not_begin_a_promotion_anew(tmp_path: Path) -> None:
+    """What is traded, and within which limits, is remembered as a hash: this one is of before there were the others."""
+    text = "strategy: {name: breakout}\n"
+    before = subject(load({}, write(tmp_path, text)))
+    assert before == "f9ec260936790e53"
+    for limit in ("max_stop_distance: 0.1", "max_target_distance: 0.5", "min_confidence: 0", "autonomous: false"):
+        assert subject(load({}, write(tmp_path, f"{text}risk: {{{limit}}}\n"))) != before, limit
+    assert subject(load({}, write(tmp_path, f"{text}risk: {{autonomous: true}}\n"))) == before
 
 
 def test_the_file_of_the_contract_is_read_to_the_digit(tmp_path: Path) -> None:

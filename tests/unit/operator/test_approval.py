@@ -97,6 +97,10 @@ RISKED_VALUES: dict[str, st.SearchStrategy[Any]] = {
     "risk.maxOrderValue": st.none() | money,
     "risk.maxOrdersPerMinute": counts,
     "risk.priceCollar": fractions,
+    "risk.maxStopDistance": st.none() | fractions,
+    "risk.maxTargetDistance": st.none() | fractions,
+    "risk.minConfidence": st.none() | fractions,
+    "risk.autonomous": st.booleans(),
     "risk.onBreach": st.sampled_from(["Hold", "Flatten"]),
     "promotion.minDays": counts,
     "promotion.minTrades": counts,
@@ -306,6 +310,17 @@ def test_the_digest_of_today_is_the_digest_of_tomorrow() -> None:
     assert required_digest(spec(), IDENTITY) == golden
 
 
+def test_a_limit_that_forbids_nothing_is_not_part_of_the_digest() -> None:
+    """Approvals from before there was `autonomous` stay good, and it cannot be taken away from an approved bot."""
+    assert required_digest(spec(risk={"maxOrderValue": 5000, "autonomous": True}), IDENTITY) == required_digest(
+        spec(), IDENTITY
+    )
+    careful = Risk(autonomous=False)
+    digest = required_digest(spec(risk=careful.to_manifest()), IDENTITY)
+    assert digest_before_tightening(spec(risk={}), IDENTITY, careful) is None
+    assert required_digest(spec(risk={}), IDENTITY) != digest
+
+
 # --- limits ------------------------------------------------------------------------------------------------------
 
 limits = st.builds(
@@ -319,6 +334,10 @@ limits = st.builds(
     max_order_value=st.none() | money,
     max_orders_per_minute=counts,
     price_collar=fractions,
+    max_stop_distance=st.none() | fractions,
+    max_target_distance=st.none() | fractions,
+    min_confidence=st.none() | fractions,
+    autonomous=st.booleans(),
     on_breach=st.sampled_from(["Hold", "Flatten"]),
 )
 OPPOSITE = {
@@ -360,6 +379,11 @@ def test_tightening_twice_is_tightening(first: Risk, second: Risk, third: Risk) 
         ({"max_order_value": 100}, Change.TIGHTENED),
         ({"max_orders_per_minute": 61}, Change.LOOSENED),
         ({"price_collar": 0.04}, Change.TIGHTENED),
+        ({"max_stop_distance": 0.1}, Change.TIGHTENED),
+        ({"max_target_distance": 0.5}, Change.TIGHTENED),
+        ({"min_confidence": 0.1}, Change.TIGHTENED),
+        ({"autonomous": False}, Change.TIGHTENED),
+        ({"autonomous": False, "max_drawdown": 0.2}, Change.MIXED),
         ({"on_breach": "Flatten"}, Change.MIXED),
         ({"max_drawdown": 0.1, "max_position_size": 0.3}, Change.MIXED),
     ],
@@ -368,8 +392,13 @@ def test_what_is_tighter_and_what_is_looser(change: dict[str, Any], expected: Ch
     assert compare_limits(Risk(), Risk.model_validate(change)) is expected
 
 
-def test_giving_up_a_bound_is_loosening() -> None:
-    assert compare_limits(Risk(max_order_value=Decimal(1)), Risk()) is Change.LOOSENED
+@pytest.mark.parametrize("name", ["max_order_value", "max_stop_distance", "max_target_distance", "min_confidence"])
+def test_giving_up_a_bound_is_loosening(name: str) -> None:
+    assert compare_limits(Risk(**{name: Decimal(1)}), Risk()) is Change.LOOSENED
+
+
+def test_less_confidence_is_looser() -> None:
+    assert compare_limits(Risk(min_confidence=Decimal("0.6")), Risk(min_confidence=Decimal("0.5"))) is Change.LOOSENED
 
 
 def test_an_approval_outlives_a_tightening_and_nothing_else() -> None:

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import pytest
 
-from tradingbot.config.model import FaultsSection
+from tradingbot.config.model import FaultsSection, RiskSection
 from tradingbot_operator.api.model import parse
 from tradingbot_operator.api.v1alpha1.safety import Mode
 from tradingbot_operator.api.v1alpha1.trading import Faults, Risk, Simulation
@@ -16,7 +16,13 @@ from tradingbot_operator.desired.configfile import config_values
 SPEC = {
     "strategy": {"name": "breakout", "symbols": ["BTC/USD"]},
     "database": {"secretRef": {"name": "trading-database"}},
-    "risk": {"maxOrderValue": 5000.5},
+    "risk": {
+        "maxOrderValue": 5000.5,
+        "maxStopDistance": 0.05,
+        "maxTargetDistance": 0.5,
+        "minConfidence": 0.6,
+        "autonomous": False,
+    },
     "simulation": {
         "feed": {"type": "Recorded", "dataset": "recorded"},
         "faults": {"timeout": 0.05, "lateFill": 0.1, "lateSeconds": 7},
@@ -37,6 +43,26 @@ CONFIG = config_values(BOT, Mode.SIMULATION)
 @pytest.mark.parametrize("field", sorted(Risk.model_fields))
 def test_every_limit_reaches_the_bot(field: str) -> None:
     assert field in CONFIG["risk"]
+
+
+def test_the_bot_reads_the_limits_as_the_object_says_them() -> None:
+    theirs = RiskSection.model_validate(CONFIG["risk"])
+    assert theirs.model_dump() == BOT.spec.risk.model_dump()
+
+
+def test_a_limit_that_is_not_set_is_not_written() -> None:
+    """An image from before there was such a limit refuses to start with its name."""
+    plain = BOT.model_copy(update={"spec": BOT.spec.model_copy(update={"risk": Risk()})})
+    written = config_values(plain, Mode.SIMULATION)
+    assert not set(written["risk"]) & {
+        "max_order_value",
+        "max_stop_distance",
+        "max_target_distance",
+        "min_confidence",
+        "autonomous",
+    }
+    assert "order_confirmation_seconds" not in written["exchange"]
+    assert CONFIG["exchange"]["order_confirmation_seconds"] == BOT.spec.exchange.order_confirmation_seconds
 
 
 @pytest.mark.parametrize("field", sorted(Simulation.model_fields))

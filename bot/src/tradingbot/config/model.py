@@ -136,6 +136,14 @@ class RiskSection(_Section):
     """Largest value of one order in quote currency; without it, max_position_size alone limits an order."""
     max_orders_per_minute: Annotated[int, Field(ge=1, le=10_000)] = 60
     price_collar: Fraction = Decimal("0.05")
+    max_stop_distance: Fraction | None = None
+    """Largest distance of a stop-loss from the price; without it, ten times price_collar."""
+    max_target_distance: Fraction | None = None
+    """A take-profit further from the price is moved there, before the reward is judged."""
+    min_confidence: Annotated[Decimal, Field(ge=0, le=1)] | None = None
+    """A signal whose strategy states less, or nothing, opens no position."""
+    autonomous: bool = True
+    """false: every entry of the strategy waits for a person, for exchange.order_confirmation_seconds at most."""
     on_breach: OnBreach = OnBreach.HOLD
 
 

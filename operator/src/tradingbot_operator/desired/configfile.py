@@ -99,24 +99,32 @@ def _exchange(spec: TradingBotSpec) -> dict[str, Any]:
         values["api_url"] = exchange.api_url
     if exchange.order_confirmation_threshold is not None:
         values["order_confirmation_threshold"] = _number(exchange.order_confirmation_threshold)
+    if exchange.order_confirmation_threshold is not None or not spec.risk.autonomous:
         values["order_confirmation_seconds"] = exchange.order_confirmation_seconds
     return values
 
 
 def _risk(spec: TradingBotSpec) -> dict[str, Any]:
     risk = spec.risk
-    order_value = {} if risk.max_order_value is None else {"max_order_value": _number(risk.max_order_value)}
-    return order_value | {
-        "max_drawdown": _number(risk.max_drawdown),
-        "daily_loss_limit": _number(risk.daily_loss_limit),
-        "max_position_size": _number(risk.max_position_size),
-        "risk_per_trade": _number(risk.risk_per_trade),
-        "max_open_positions": risk.max_open_positions,
-        "min_risk_reward_ratio": _number(risk.min_risk_reward_ratio),
-        "max_orders_per_minute": risk.max_orders_per_minute,
-        "price_collar": _number(risk.price_collar),
-        "on_breach": risk.on_breach.value,
-    }
+    optional = ("max_order_value", "max_stop_distance", "max_target_distance", "min_confidence")
+    given = {name: _number(value) for name in optional if (value := getattr(risk, name)) is not None}
+    # Only where it says something: a bot's image from before there was such a limit refuses to start with its name.
+    autonomous = {} if risk.autonomous else {"autonomous": False}
+    return (
+        given
+        | autonomous
+        | {
+            "max_drawdown": _number(risk.max_drawdown),
+            "daily_loss_limit": _number(risk.daily_loss_limit),
+            "max_position_size": _number(risk.max_position_size),
+            "risk_per_trade": _number(risk.risk_per_trade),
+            "max_open_positions": risk.max_open_positions,
+            "min_risk_reward_ratio": _number(risk.min_risk_reward_ratio),
+            "max_orders_per_minute": risk.max_orders_per_minute,
+            "price_collar": _number(risk.price_collar),
+            "on_breach": risk.on_breach.value,
+        }
+    )
 
 
 def _simulation(spec: TradingBotSpec, mode: Mode) -> dict[str, Any]:

@@ -106,13 +106,18 @@ def _digest(spec: TradingBotSpec, identity: Identity, risk: Risk) -> str:
         "image": spec.image,
         "exchange": written(spec.exchange),
         "strategy": strategy,
-        "risk": written(risk),
+        "risk": _limits(written(risk)),
         "promotion": written(spec.promotion),
         "database": written(spec.database.secret_ref),
         "redis": written(spec.redis),
         "api": written(spec.api),
     }
     return "sha256:" + hashlib.sha256(canonical(approved).encode()).hexdigest()
+
+
+def _limits(risk: dict[str, Any]) -> dict[str, Any]:
+    """Leave out `autonomous` where it forbids nothing: approvals from before there was such a limit stay good."""
+    return {name: value for name, value in risk.items() if name != "autonomous" or value is False}
 
 
 def canonical(value: Any) -> str:
@@ -162,8 +167,11 @@ _TIGHTER_WHEN_LOWER: Final = (
     "max_orders_per_minute",
     "price_collar",
     "max_order_value",
+    "max_stop_distance",
+    "max_target_distance",
+    "autonomous",
 )
-_TIGHTER_WHEN_HIGHER: Final = ("min_risk_reward_ratio",)
+_TIGHTER_WHEN_HIGHER: Final = ("min_risk_reward_ratio", "min_confidence")
 _NEITHER: Final = ("on_breach",)
 """To hold or to flatten: neither is the safer one, so a change of it is both tighter and looser."""
 COMPARED: Final = frozenset({*_TIGHTER_WHEN_LOWER, *_TIGHTER_WHEN_HIGHER, *_NEITHER})

@@ -102,6 +102,18 @@ class Risk(ApiModel):
     price_collar: Fraction = Decimal("0.05")
     """Largest distance of an order's price from the market's, as a fraction of the market's price. It catches wrong
     prices before the exchange does."""
+    max_stop_distance: Fraction | None = None
+    """Largest distance of a stop-loss from the price, as a fraction of the price. Entries with a stop further away are
+    denied. Without it, ten times priceCollar."""
+    max_target_distance: Fraction | None = None
+    """Largest distance of a take-profit from the price, as a fraction of the price. One further away is moved there,
+    before minRiskRewardRatio is judged. Without it, wherever the strategy puts it."""
+    min_confidence: Fraction | None = None
+    """Least confidence of a signal, above 0 and up to 1, by the strategy's own word. Entries with less, or whose
+    strategy says nothing, are denied. Without it, none is."""
+    autonomous: bool = True
+    """Whether entries of the strategy are sent without a person. With false each one waits for a person's word, for
+    exchange.orderConfirmationSeconds at most; exits and protective orders wait for nobody."""
     on_breach: BreachAction = BreachAction.HOLD
     """What happens to open positions when maxDrawdown or dailyLossLimit is reached: Hold keeps them with their
     protective stops, Flatten closes them at market prices."""
