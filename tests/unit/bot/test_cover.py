@@ -235,15 +235,71 @@ def test_a_flattening_sells_within_the_collar_and_steps_to_its_maximum() -> None
 def test_what_nobody_buys_within_the_collar_stays_with_its_stop_and_is_said_to() -> None:
     bot = Bot(lambda: Scripted({1: buy(80.0, 200.0)}), settings=config(targets_rest=False))
     bot = stopped(bot.show(flat(1, 100, 1e5), flat(2, 100, 1e5)))
-    for minute in range(3, 30):
+    for minute in range(3, 2 + flattening.ATTEMPTS):
+        assert said(bot)["state"] == "PENDING"
         bot = tended(bot, minute, 90)
     assert len(floors(bot)) == flattening.ATTEMPTS
+    assert roles(bot)[-1:] == [Role.FLATTEN]
+    assert said(bot)["state"] == "PENDING", "the last attempt is on its way"
+    bot.show(flat(20, 90, 1e5))
     assert roles(bot) == [Role.STOP]
+    assert said(bot)["state"] == "RESIDUAL"
+    (position,) = said(bot)["positions"]
+    assert position["residual"] == position["requested"] != "0"
+    assert position["reason"] == (
+        "nobody buys at 95 or above; offered again every minute, its stop-loss rests; "
+        "a restart of the bot begins anew, at the price of then"
+    )
+
+
+def said(bot: Bot) -> dict[str, Any]:
     outcome = stops.outcome(bot.engine)
     assert outcome is not None
-    assert outcome["state"] == "RESIDUAL"
-    (position,) = outcome["positions"]
-    assert position["residual"] == position["requested"] != "0"
+    return outcome
+
+
+def left_over() -> Bot:
+    """A position of which nothing could be sold in so many attempts, with its stop."""
+    bot = Bot(lambda: Scripted({1: buy(80.0, 200.0)}), settings=config(targets_rest=False))
+    bot = stopped(bot.show(flat(1, 100, 1e5), flat(2, 100, 1e5)))
+    for minute in range(3, 3 + flattening.ATTEMPTS):
+        bot = tended(bot, minute, 90)
+    bot.show(flat(40, 90, 1e5))
+    assert (said(bot)["state"], roles(bot)) == ("RESIDUAL", [Role.STOP])
+    assert bot.of(Alarm) == [], "that its stop makes room for a sale is no news"
+    return bot
+
+
+def test_a_book_that_fills_again_takes_what_is_left_and_no_more() -> None:
+    bot = left_over()
+    held = bot.engine.state.book.open_positions()[0].quantity
+    bot = tended(tended(bot, 42, 96), 43, 96)
+    assert bot.engine.state.book.position("BTC/USD") is None
+    assert roles(bot) == []
+    assert sum(trade.quantity for trade in bot.trades if trade.role is Role.FLATTEN) == held
+    assert said(bot)["state"] == "FLAT"
+    before = len(bot.of(Submit))
+    bot = tended(tended(bot, 45, 96), 50, 96)
+    assert len(bot.of(Submit)) == before, "nothing is sold any more"
+
+
+def test_where_something_was_sold_the_rest_is_offered_at_once_again() -> None:
+    bot = left_over()
+    position = bot.engine.state.book.open_positions()[0]
+    bot.show(flat(42, 90, 1e5))
+    bot.engine.state.flattening["BTC/USD"].left = position.quantity * 2
+    bot.take(bot.engine.tend(bot.engine.state.now + 60_000_000))
+    assert bot.engine.state.flattening["BTC/USD"].attempts == 1
+    assert said(bot)["state"] == "PENDING"
+
+
+def test_a_restart_begins_anew_at_the_price_of_then() -> None:
+    bot = left_over()
+    again = Bot(lambda: Scripted({}), settings=config(targets_rest=False, epoch=2), saved=bot.save(), board=bot.board)
+    again = tended(tended(again, 42, 90), 43, 90)
+    assert again.engine.state.book.position("BTC/USD") is None
+    assert said(again)["state"] == "FLAT"
+    assert again.engine.state.book.balance("available", "BTC") >= 0
 
 
 def test_what_is_bought_while_the_stop_is_on_its_way_is_sold_as_well() -> None:

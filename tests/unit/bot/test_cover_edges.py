@@ -290,6 +290,28 @@ def test_a_closing_goes_on_until_it_has_had_its_attempts() -> None:
     assert not flattening.going_on(desk, BTC_USD)
 
 
+def test_what_is_left_is_offered_once_a_minute_and_what_is_said_of_it_does_not_waver() -> None:
+    bot = filled(asked_for(80.0, 200.0), "0.5")
+    bot.venue.submit = refusing(bot, Role.FLATTEN, "MARKET_CLOSED")  # type: ignore[method-assign]
+    stopped(bot)
+    for _ in range(1, flattening.ATTEMPTS):
+        later(bot, 2)
+    assert sent(bot).count(Role.FLATTEN) == flattening.ATTEMPTS
+    later(bot, 59.999999)
+    assert sent(bot).count(Role.FLATTEN) == flattening.ATTEMPTS
+    del bot.venue.submit  # it goes through now, and is on its way
+    later(bot, 0.000001)
+    assert sent(bot).count(Role.FLATTEN) == flattening.ATTEMPTS + 1
+    for _ in range(2):
+        outcome = stops.outcome(bot.engine)
+        assert outcome is not None
+        assert outcome["state"] == "RESIDUAL"
+        (position,) = outcome["positions"]
+        assert (position["state"], position["residual"]) == ("RESIDUAL", "0.5")
+        assert len(position["reason"]) <= 200
+        later(bot, 1)
+
+
 @pytest.mark.parametrize(("quantity", "known"), [("0.5", True), ("0", False)])
 def test_what_a_kill_sold_is_recorded_with_an_alarm_and_a_sale_of_nothing_is_not(quantity: str, known: bool) -> None:
     bot = filled(asked_for(), "0.5")

@@ -230,9 +230,12 @@ class Desk:
         symbol = order.intent.symbol
         if self.state.book.position(symbol) is None or any(o.intent.role is Role.STOP for o in self.live(symbol)):
             return
+        if self.cover is not None and self.closing(symbol):
+            # It made room for a sale that is on its way; when that fails, the stop is placed again.
+            return
         self.alarm("UNPROTECTED", f"{symbol} has a position and no stop-loss: {order.note}")
         if self.cover is not None:
-            if order.state is OrderState.REFUSED and not self.closing(symbol):
+            if order.state is OrderState.REFUSED:
                 self.cover.refused(order)
             return
         if self.board.state.exits_allowed and order.state is OrderState.REFUSED:

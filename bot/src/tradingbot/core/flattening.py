@@ -1,8 +1,9 @@
 """Flattening in the running bot, where orders meet a real book: the collar of `core.flatten`, one step per attempt.
 
 Each attempt is an order that executes at once, at its floor or better, so it takes what the book shows within the
-collar and no more. Between attempts the stop rests again. After the last one the rest stays, protected, and the stop's
-outcome says RESIDUAL; a restart begins anew.
+collar and no more. Between attempts the stop rests again. When nothing was sold in many of them, the stop's outcome
+says RESIDUAL, and the rest is offered once a minute, protected in between: a book may fill again. The floor stays where
+it was; a restart begins anew, at the price of then.
 """
 
 from __future__ import annotations
@@ -24,9 +25,13 @@ if TYPE_CHECKING:
     from tradingbot.core.engine import Engine
     from tradingbot.domain.events import Adopted
 
+SALES = (Role.FLATTEN, Role.EXIT)
 PAUSE = 2 * SECOND
 """Between two attempts."""
 ATTEMPTS = 12
+"""In a row, without anything sold; then it is RESIDUAL."""
+LONG_PAUSE = 60 * SECOND
+"""Between two attempts from then on."""
 
 
 class Flattening(msgspec.Struct):
@@ -39,7 +44,13 @@ class Flattening(msgspec.Struct):
     reason: str
     step: int = 0
     attempts: int = 0
+    """Since something was sold last."""
     tried: int = 0
+    """When, in microseconds of market time."""
+
+    def hopeful(self, quantity: Decimal, attempts: int = ATTEMPTS - 1) -> bool:
+        """Tell whether the last attempt sold something, or there were not more than so many in vain."""
+        return self.attempts <= attempts or quantity != self.left
 
 
 def floor(desk: Desk, symbol: str, reason: str) -> Decimal | None:
@@ -57,10 +68,16 @@ def floor(desk: Desk, symbol: str, reason: str) -> Decimal | None:
         desk.state.flattening[symbol] = found
     elif found.left == position.quantity:
         found.step = min(found.step + 1, len(SHARES) - 1)
+    else:
+        found.attempts = 0
     found.left = position.quantity
     found.attempts += 1
     found.tried = desk.state.now
-    return floor_price(found.reference, desk.config.limits.price_collar, found.step, instrument)
+    return _lowest(desk, symbol, found)
+
+
+def _lowest(desk: Desk, symbol: str, found: Flattening) -> Decimal:
+    return floor_price(found.reference, desk.config.limits.price_collar, found.step, desk.instrument(symbol))
 
 
 def tend(desk: Desk) -> None:
@@ -73,7 +90,7 @@ def tend(desk: Desk) -> None:
         if found is None:
             if stop is not None and stop.close_positions:
                 desk.close_position(position.symbol, Role.FLATTEN, f"emergency stop: {stop.reason}")
-        elif found.attempts < ATTEMPTS and desk.state.now - found.tried >= PAUSE:
+        elif desk.state.now - found.tried >= (PAUSE if found.hopeful(position.quantity) else LONG_PAUSE):
             desk.close_position(position.symbol, Role.FLATTEN, found.reason)
 
 
@@ -103,9 +120,24 @@ def adopt(engine: Engine, event: Adopted) -> None:
 
 
 def going_on(desk: Desk, symbol: str) -> bool:
-    """Tell whether another attempt will follow."""
+    """Tell whether it is being sold, and not yet given up for now."""
+    found, position = desk.state.flattening.get(symbol), desk.state.book.position(symbol)
+    if found is None or position is None:
+        return desk.closing(symbol)
+    return found.hopeful(position.quantity, ATTEMPTS if desk.closing(symbol) else ATTEMPTS - 1)
+
+
+def residual(desk: Desk, symbol: str) -> str:
+    """Say why a position is left, what becomes of it, and what a person can do."""
     found = desk.state.flattening.get(symbol)
-    return found is not None and found.attempts < ATTEMPTS
+    sales = [o for o in desk.state.orders.values() if o.intent.symbol == symbol and o.intent.role in SALES]
+    refused = sales[-1].note if sales and sales[-1].state is OrderState.REFUSED else ""
+    if found is None:
+        return refused or "it could not be closed"
+    why = refused[:80] or f"nobody buys at {plain(_lowest(desk, symbol, found))} or above"
+    stops = any(order.intent.role.protective for order in desk.live(symbol))
+    covered = "its stop-loss rests" if stops else "no stop-loss rests"
+    return f"{why}; offered again every minute, {covered}; a restart of the bot begins anew, at the price of then"
 
 
 def forget(desk: Desk) -> None:

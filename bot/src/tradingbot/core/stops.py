@@ -10,7 +10,7 @@ import msgspec
 from tradingbot.core import flattening
 from tradingbot.domain.events import Stray
 from tradingbot.domain.money import ZERO, mul, plain
-from tradingbot.domain.orders import OrderState, Role
+from tradingbot.domain.orders import OrderState
 
 if TYPE_CHECKING:
     from tradingbot.core.engine import Engine
@@ -180,20 +180,9 @@ def _position_state(
         return "FLAT_WITH_DUST", "too little for an order"
     if not close:
         return "KEPT", "positions were not to be closed"
-    if _going(engine, symbol):
+    if flattening.going_on(engine.desk, symbol):
         return "PENDING", "it is being closed"
-    last = _last_close(engine, symbol)
-    return "RESIDUAL", (last.note if last is not None else "")[:200] or "it could not be closed"
-
-
-def _going(engine: Engine, symbol: str) -> bool:
-    return engine.desk.closing(symbol) or flattening.going_on(engine.desk, symbol)
-
-
-def _last_close(engine: Engine, symbol: str) -> Order | None:
-    roles = (Role.FLATTEN, Role.EXIT)
-    found = [o for o in engine.state.orders.values() if o.intent.symbol == symbol and o.intent.role in roles]
-    return found[-1] if found else None
+    return "RESIDUAL", flattening.residual(engine.desk, symbol)[:200]
 
 
 def _verdict(
@@ -211,11 +200,11 @@ def _verdict(
         return "PENDING", "the exchange is asked whether an entry order of this bot is open that its ledger lacks"
     if not close:
         return "CANCELLED", f"no entry order is open; positions kept with their protective orders: {len(positions)}"
-    if any(_going(engine, position.symbol) for position in positions if not _dust(engine, position)):
+    if any(flattening.going_on(engine.desk, p.symbol) for p in positions if not _dust(engine, p)):
         return "PENDING", f"positions being closed at market: {len(positions)}"
     states = {row["state"] for row in held}
     if "RESIDUAL" in states:
-        return "RESIDUAL", f"positions that could not be closed: {len(positions)}"
+        return "RESIDUAL", f"positions that could not be closed yet: {len(positions)}"
     if "FLAT_WITH_DUST" in states:
         count = sum(1 for row in held if row["state"] == "FLAT_WITH_DUST")
         return "FLAT_WITH_DUST", f"positions left, each worth less than the smallest order: {count}"
