@@ -239,6 +239,32 @@ class StoreContract:
         held = [row.stop_id for row in await one.latches() if row.cleared_at is None]
         assert held == ["1f0c2a9b-10"]
 
+    async def test_a_resume_that_is_noted_as_void_lifts_nothing_ever(self, world: World) -> None:
+        one, other = world(), world("test/other")
+        lease = await one.acquire("a")
+        assert lease is not None
+        assert await other.acquire("a") is not None
+        assert not await one.void_resumes(["early"]), "there is no stop yet that it came too early for"
+        limit = await one.write_latch(latch(source="drawdown", state=State.HALTED, stop_id="", origin=""))
+        await one.write_latch(latch())
+        await other.write_latch(latch())
+        assert await one.void_resumes(["early", "also"])
+        assert await one.void_resumes(["early"])
+        held = {row.source: row.void_resumes for row in await one.latches()}
+        assert held == {"drawdown": (), "emergency_stop": ("also", "early")}
+        early = Clearing(latch_id="1f0c2a9b-7", reason="checked", seen_in="1f0c2a9b-9", key="early")
+        assert await one.clear_latch(early, lease.epoch) is None
+        assert await other.clear_latch(early, lease.epoch) is not None, "of another bot"
+        again = msgspec.structs.replace(early, key="again")
+        assert await one.clear_latch(again, lease.epoch) is not None
+        # It outlives the stop that it came too early for, whatever it names.
+        assert limit is not None
+        assert await one.clear_latch(msgspec.structs.replace(early, latch_id=limit.id), lease.epoch) is None
+        await one.write_latch(latch(stop_id="1f0c2a9b-8"))
+        await one.clear_latch(msgspec.structs.replace(again, latch_id="1f0c2a9b-8"), lease.epoch)
+        known = [row for row in await one.latches() if row.void_resumes]
+        assert [row.stop_id for row in known] == ["1f0c2a9b-7"], "read also when it is not the newest"
+
     async def test_a_note_is_written_with_what_it_tells_of_and_told_once(self, world: World) -> None:
         one = world()
         lease = await one.acquire("a")

@@ -137,10 +137,10 @@ async def test_a_resume_that_the_operator_saw_too_early_never_counts(
     assert status["last_stop"]["reason"] == "the exchange is back"
 
 
-async def test_an_older_operator_that_forgets_what_came_too_early_does_not_make_it_count_for_a_bot_that_runs(
+async def test_an_older_operator_that_forgets_what_came_too_early_does_not_make_it_count(
     database: str, bots: Callable[..., BotProcess], api: ApiServer
 ) -> None:
-    """A downgrade: its status has no `voidResume`. The bot has seen the stop stand, and goes by that."""
+    """A downgrade: its status has no `voidResume`. The bot has seen the stop stand, and so has its database."""
     bot = bots("pod", database, **watching(api)).start()
     await bot.until(active)
     stop_id = await stopped(bot, api, database)
@@ -157,6 +157,18 @@ async def test_an_older_operator_that_forgets_what_came_too_early_does_not_make_
     await api.edit(emergencyStop=OFF)
     status = await bot.until(lambda s: any("it does not count: write it again" in r["reason"] for r in s["reasons"]))
     assert status["state"] == "KILLED"
+    # One that is started anew has seen none of it: not the stop in the spec, and the status says nothing.
+    await until_rows(database, "SELECT count(*) FROM simulation.latches WHERE cardinality(void_resumes) = 1")
+    bot.kill()
+    bot.start()
+    status = await bot.until(lambda s: any("it does not count: write it again" in r["reason"] for r in s["reasons"]))
+    assert status["state"] == "KILLED"
+    # Neither does it count when it was gone meanwhile, nor for what an operator makes of it that says another id.
+    await api.edit(resume={})
+    await api.tell(emergencyStop={})
+    await bot.until(lambda s: not any(r["source"] == "resume" for r in s["reasons"]))
+    await api.edit(resume=wish(stop_id))
+    await bot.until(lambda s: any("it does not count: write it again" in r["reason"] for r in s["reasons"]))
     assert await until_rows(database, CLEARED, 0) == 0
     await api.edit(resume=wish(stop_id, "the exchange is back"))
     assert (await bot.until(active))["last_stop"]["id"] == stop_id

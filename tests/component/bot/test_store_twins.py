@@ -30,6 +30,8 @@ PHASES = [Phase.explicit, Phase.generate]
 """A failure is shown as it was found: to make it shorter takes minutes with real databases."""
 HOLDERS = ("host-1", "host-2")
 STOPS = ("1f0c2a9b-7", "1f0c2a9b-8")
+KEYS = ("9f", "0a", "c3")
+"""Of resumes."""
 _number = itertools.count()
 
 
@@ -153,15 +155,20 @@ class Twins(RuleBasedStateMachine):
         self.both(lambda one, which: one.write_latch(more(which)))
 
     @precondition(lambda self: self.held[0])
-    @rule(data=st.data(), late=st.sampled_from([0, 0, 1]), after=st.booleans())
-    def clear(self, data: st.DataObject, late: int, after: bool) -> None:
+    @rule(data=st.data(), late=st.sampled_from([0, 0, 1]), after=st.booleans(), key=st.sampled_from(KEYS))
+    def clear(self, data: st.DataObject, late: int, after: bool, key: str) -> None:
         index = data.draw(st.integers(0, len(self.held[0]) - 1))
         follow = latch(stop_id="1f0c2a9b-9") if after else None
 
         def wish(which: int) -> Clearing:
-            return Clearing(latch_id=self.held[which][index].id, reason="checked", seen_in="1f0c2a9b-10")
+            name = self.held[which][index].id
+            return Clearing(latch_id=name, reason="checked", seen_in="1f0c2a9b-10", key=key)
 
         self.both(lambda one, which: one.clear_latch(wish(which), self.epoch - late, follow))
+
+    @rule(keys=st.lists(st.sampled_from(KEYS), max_size=2))
+    def void_resumes(self, keys: list[str]) -> None:
+        self.both(lambda one, _: one.void_resumes(keys))
 
     @rule(limit=st.integers(1, 2), seconds=st.sampled_from([-1.0, LATER]))
     def claim(self, limit: int, seconds: float) -> None:

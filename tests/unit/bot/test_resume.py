@@ -57,7 +57,9 @@ class Rows:
         lifted = [row for row in self.rows if row.cleared_at is not None and row.source == EMERGENCY]
         last = max((row.cleared_at for row in lifted if row.cleared_at is not None), default=None)
         return [
-            r for r in self.rows if r.cleared_at is None or r.number in known or (r in lifted and r.cleared_at == last)
+            r
+            for r in self.rows
+            if r.cleared_at is None or r.void_resumes or r.number in known or (r in lifted and r.cleared_at == last)
         ]
 
     async def write_latch(self, row: LatchRow, note: Note | None = None) -> LatchRow | None:
@@ -84,7 +86,8 @@ class Rows:
             raise FencedError("over")
         found = None
         for index, there in enumerate(self.rows):
-            if there.cleared_at is None and there.id == clearing.latch_id:
+            void = any(clearing.key in row.void_resumes for row in self.rows)
+            if there.cleared_at is None and there.id == clearing.latch_id and not void:
                 self.ticks += 1
                 self.rows[index] = found = msgspec.structs.replace(
                     there,
@@ -96,6 +99,14 @@ class Rows:
         if after is not None:
             self._write(after)
         return cast("LatchRow | None", self._answer(found))
+
+    async def void_resumes(self, keys: Sequence[str]) -> bool:
+        self._check()
+        stops = [index for index, row in enumerate(self.rows) if row.source == EMERGENCY]
+        for index in stops[-1:]:
+            noted = tuple(sorted({*self.rows[index].void_resumes, *keys}))
+            self.rows[index] = msgspec.structs.replace(self.rows[index], void_resumes=noted)
+        return bool(self._answer(bool(stops)))
 
 
 class Clock:
@@ -184,6 +195,12 @@ class Machine(RuleBasedStateMachine):
         """The latch of an operator that is late, and that is told of a lifted stop only when it asks."""
         self.asked: set[tuple[str, int]] = set()
         """Which ids were named by which generation's resume."""
+        self.early: set[str] = set()
+        """Keys of the resumes that came too early, and that some process was shown while it could write it down."""
+        self.told: set[str] = set()
+        """The same, of which the writing may have to wait."""
+        self.fair: set[str] = set()
+        """Keys of those that did not, the first time."""
 
     @initialize()
     def begin(self) -> None:
@@ -224,6 +241,9 @@ class Machine(RuleBasedStateMachine):
             self.status.pop("voidResume", None)
         if wish and not standing and not void and not (self.object.get("emergencyStop") or {}).get("active"):
             self.asked.add((wish["stopId"], self.generation))
+            self.fair.add(key)
+        elif wish and key not in self.fair:
+            (self.early if self.rows.up and not self.rows.lose_answers else self.told).add(key)
         metadata = {"name": "btc", "uid": UID, "generation": self.generation, "resourceVersion": "1"}
         status = {"emergencyStop": dict(self.status)} if self.status else {}
         item = {"metadata": metadata, "spec": dict(self.object), "status": status}
@@ -306,6 +326,8 @@ class Machine(RuleBasedStateMachine):
         """Everything in the database is lost; the operator's latch is not."""
         self.rows.rows.clear()
         self.leader, self.standby = Process(self.rows), Process(self.rows)
+        self.early.clear()
+        self.told.clear()
         self._do(self.leader.start())
         self.generation -= 1
         self._show()
@@ -318,6 +340,14 @@ class Machine(RuleBasedStateMachine):
         self.generation -= 1
         self._show()
         assert len(self.rows.held) <= max(before, 1)
+
+    @rule()
+    def an_older_operator_forgets(self) -> None:
+        """It knows neither which resume came too early, nor that a namespace stands stopped; a newer one comes back."""
+        self.status.pop("voidResume", None)
+        self.status.pop("standing", None)
+        self.generation -= 1
+        self._show()
 
     @precondition(lambda self: self.rows.up)
     @rule()
@@ -355,6 +385,8 @@ class Machine(RuleBasedStateMachine):
                 await self._rest()
 
         self._do(look())
+        self.early |= self.told
+        self.told.clear()
 
     @invariant()
     def nothing_trades_while_a_latch_holds(self) -> None:
@@ -371,6 +403,7 @@ class Machine(RuleBasedStateMachine):
             if row.cleared_at is not None:
                 generation = int(row.cleared_object.split("-")[1])
                 assert (row.id, generation) in self.asked
+                assert resume_key(row.id, row.cleared_reason) not in self.early
                 if row.origin == "spec":
                     assert int(row.stop_id.split("-")[1]) < generation
 
@@ -446,6 +479,51 @@ async def test_a_stop_between_the_clearing_and_the_venue_counts() -> None:
     assert bot.control.board.state is State.KILLED
     assert [row.id for row in rows.held] == ["1f0c2a9b-9"]
     assert bot.control.resume.complaint().endswith("set it to 1f0c2a9b-9")
+
+
+async def test_a_resume_that_came_too_early_is_nothing_to_the_next_process_either_whoever_forgot_it() -> None:
+    """No operator says so: the database does."""
+    rows = Rows()
+    bot = Process(rows)
+    await bot.start()
+    _spec(bot, 7, emergencyStop={"active": True})
+    early = {"stopId": "1f0c2a9b-7", "reason": "checked"}
+    _spec(bot, 8, emergencyStop={"active": True}, resume=early)
+    _spec(bot, 9, resume=early)
+    await _rest()
+    again = Process(rows)
+    await again.start()
+    for generation, spec in enumerate([{"resume": early}, {}, {"resume": early}], start=10):
+        _spec(again, generation, **spec)
+        await _rest()
+        assert again.control.board.state is State.KILLED
+    assert "it does not count: write it again" in again.control.resume.complaint()
+    assert [row.id for row in rows.held] == ["1f0c2a9b-7"]
+    _spec(again, 13, resume=early | {"reason": "now it is quiet"})
+    await _rest()
+    await again.control.resume.settle(cast("Any", again.driver))
+    assert again.trading
+
+
+async def test_what_came_too_early_is_noted_when_the_database_is_back() -> None:
+    rows = Rows()
+    bot = Process(rows)
+    await bot.start()
+    rows.up = False
+    _spec(bot, 7, emergencyStop={"active": True})
+    early = {"stopId": "1f0c2a9b-7", "reason": "checked"}
+    _spec(bot, 8, emergencyStop={"active": True}, resume=early)
+    _spec(bot, 9, resume=early)
+    await _rest()
+    rows.up = True
+    bot.clock.ring()
+    await _rest()
+    assert [row.void_resumes for row in rows.held] == [(resume_key("1f0c2a9b-7", "checked"),)]
+    # A database that was restored from before it, and lost what it knew.
+    rows.rows = [msgspec.structs.replace(row, void_resumes=()) for row in rows.rows]
+    await bot.control.refresh()
+    await _rest()
+    assert [row.void_resumes for row in rows.held] == [(resume_key("1f0c2a9b-7", "checked"),)]
 
 
 async def test_a_limit_is_lifted_by_its_own_id_also_in_standby() -> None:

@@ -65,6 +65,8 @@ class LatchRow(msgspec.Struct, frozen=True, kw_only=True):
     cleared_reason: str = ""
     cleared_object: str = ""
     """`<uid>-<generation>` of the object whose resume lifted it."""
+    void_resumes: tuple[str, ...] = ()
+    """Keys of the resumes that came too early, as far as they are noted here. Only `latches` reads them."""
 
     @property
     def id(self) -> str:
@@ -85,6 +87,8 @@ class Clearing(msgspec.Struct, frozen=True, kw_only=True):
     seen_in: str
     """`<uid>-<generation>` of the object that carried it; `api` when it came over HTTP."""
     by: str = "spec.resume"
+    key: str = ""
+    """`resume_key`; nothing is lifted by one that is noted as void."""
 
 
 class Batch(msgspec.Struct, kw_only=True):
@@ -213,7 +217,7 @@ class Store(Protocol):
         ...
 
     async def latches(self, known: Sequence[int] = ()) -> list[LatchRow]:
-        """Read the restrictions that hold, those with a number that is asked for, and the stop lifted last."""
+        """Read the restrictions that hold, those asked for by number, those with void resumes, the stop lifted last."""
         ...
 
     async def write_latch(self, row: LatchRow, note: Note | None = None) -> LatchRow | None:
@@ -229,6 +233,10 @@ class Store(Protocol):
 
         `after` is a stop that came after the resume: it is written in the same transaction.
         """
+        ...
+
+    async def void_resumes(self, keys: Sequence[str]) -> bool:
+        """Note beside the newest emergency stop that these resumes lift nothing, ever; say whether there is one."""
         ...
 
     async def claim_notes(self, limit: int, seconds: float) -> list[Waiting]:

@@ -49,9 +49,12 @@ class Resume:
         """Latches of limits, as the database holds them."""
         self.lifted: set[tuple[str, int, datetime]] = set()
         """Rows that are cleared in the database: an answer from before that must not bring them back."""
-        self._named, self._stopped = "", False
-        self._early = ""
-        """Key of the resume that was seen while a stop was asked for: it never counts."""
+        self._named, self._stopped, self._key = "", False, ""
+        self._void: set[str] = set()
+        """Keys of resumes that were seen while a stop was asked for, by whomever: they never count."""
+        self._noted: set[str] = set()
+        """Those that the database has. An operator, or its status, may forget; this process ends one day."""
+        self._noting: asyncio.Task[None] | None = None
         self._after: LatchRow | None = None
         """A stop that came after the resume: it latches anew, whatever becomes of the one before."""
         self._sealed: Clearing | None = None
@@ -63,18 +66,38 @@ class Resume:
 
     def see(self, seen_in: str, stop_id: str, reason: str, *, active: bool, void: str = "") -> None:
         """Take what an object says about resuming; `void` is the key of the resume that the operator saw too early."""
-        self._named, self._stopped = stop_id, active
-        key = resume_key(stop_id, reason)
-        if active:
-            self._early = key
-        else:
+        self._named, self._stopped, self._key = stop_id, active, resume_key(stop_id, reason)
+        if not active:
             self.active = None
-            self._early = key if key in (self._early, void) else ""
+        # One that is being carried out came before the stop that is asked for now.
+        if stop_id and (active or self._key == void) and (self._sealed is None or self._sealed.key != self._key):
+            self._void.add(self._key)
         wish = None
-        if stop_id and not active and not self._early:
-            wish = Clearing(latch_id=stop_id, reason=reason[:REASON_LENGTH], seen_in=seen_in)
+        if stop_id and not active:
+            wish = Clearing(latch_id=stop_id, reason=reason[:REASON_LENGTH], seen_in=seen_in, key=self._key)
         self.wish = wish
+        self._drop_void()
         self.consider()
+
+    def _drop_void(self) -> None:
+        """Wish for nothing that came too early."""
+        if self.wish is not None and self.wish.key in self._void:
+            self.wish = None
+        if self._sealed is not None and self._sealed.key in self._void:
+            self._sealed = self._after = None
+
+    async def _note(self) -> None:
+        """Write down what never counts, until it is written. Without a stop yet it is done when that one's row is."""
+        attempt = 0
+        while keys := sorted(self._void - self._noted):
+            try:
+                if not await self.control.store.void_resumes(keys):
+                    return
+                self._noted.update(keys)
+            except StoreError as error:
+                _log.warning("a resume that came too early is not noted yet", error=str(error))
+                await self.control.clock.sleep(BACKOFF[min(attempt, len(BACKOFF) - 1)])
+                attempt += 1
 
     def stop_seen(self, row: LatchRow) -> None:
         """Note a stop that came while another one is latched: after a resume of that one it is a stop of its own."""
@@ -112,7 +135,7 @@ class Resume:
                 f"spec.resume names {self._named}, but the stop is still asked for: set spec.emergencyStop.active to "
                 "false, and take the annotation tradingbots.dev/emergency-stop off the namespace"
             )
-        if self._early:
+        if self._key in self._void:
             return (
                 f"the resume of {self._named} was written while the stop was still asked for, so it does not count: "
                 "write it again, with another reason"
@@ -128,6 +151,9 @@ class Resume:
     def follow(self, rows: Iterable[LatchRow], known: Collection[int]) -> None:
         """Take from the database what was cleared, whoever cleared it."""
         found = {row.key: row for row in rows}
+        self._noted = {key for row in found.values() for key in row.void_resumes}
+        self._void |= self._noted
+        self._drop_void()
         for row in found.values():
             if row.source == EMERGENCY and row.cleared_at is not None:
                 self._remember(row)
@@ -142,7 +168,9 @@ class Resume:
             self._let_go()
 
     def consider(self) -> None:
-        """Begin to carry out a resume that is due."""
+        """Begin to carry out a resume that is due, and to note one that never is."""
+        if not self._void <= self._noted and (self._noting is None or self._noting.done()):
+            self._noting = self.control.spawn(self._note())
         if self._due() is not None and (self._task is None or self._task.done()):
             self._task = self.control.spawn(self._carry_out())
 

@@ -285,6 +285,7 @@ def latch(row: Mapping[str, Any]) -> LatchRow:
         cleared_by=row["cleared_by"] or "",
         cleared_reason=row["cleared_reason"] or "",
         cleared_object=row["cleared_object"] or "",
+        void_resumes=tuple(row.get("void_resumes") or ()),
     )
 
 

@@ -23,6 +23,8 @@ LATCHES = "source, state, reason, since, stop_id, origin, close_positions, outco
 AUDIT = """event, from_mode, to_mode, digest, approved_by, expires_at, account, config_hash, subject, holder, reason,
     reached_ts, market_ts"""
 LATCH_ROW = f"{LATCHES}, number, cleared_at, cleared_by, cleared_reason, cleared_object"
+"""What a kill Job knows of a latch as well: its image may be newer than the database."""
+LATCH_READ = f"{LATCH_ROW}, void_resumes"
 
 LEASE_SECONDS = 15.0
 """How long a lease holds without being renewed."""

@@ -287,7 +287,7 @@ class PostgresStore:
 
     async def clear_latch(self, clearing: Clearing, epoch: int, after: LatchRow | None = None) -> LatchRow | None:
         """Lift a restriction and write the stop that came after the resume, both or neither."""
-        why = (clearing.latch_id, clearing.by, clearing.reason, clearing.seen_in)
+        why = (clearing.latch_id, clearing.by, clearing.reason, clearing.seen_in, clearing.key)
         async with (
             self._pool_for("CLEAR_LATCH") as pool,
             pool.acquire(timeout=COMMAND_SECONDS) as connection,
@@ -299,6 +299,10 @@ class PostgresStore:
             if after is not None:
                 await connection.execute(self._sql["WRITE_LATCH"], self.bot, codec.latches([after]))
         return codec.latch(cast("Mapping[str, Any]", row)) if row["source"] is not None else None
+
+    async def void_resumes(self, keys: Sequence[str]) -> bool:
+        """Note resumes that never count."""
+        return bool(await self._fetch("VOID_RESUMES", self.bot, list(keys)))
 
     async def audit(self, row: AuditRow) -> None:
         """Write down what changed."""
@@ -362,7 +366,7 @@ def _statements() -> dict[str, str]:
         "SETTLE_NOTES",
         "NOTES_WAITING",
     )
-    latches = ("WRITE_LATCH", "UPDATE_LATCH", "CLEAR_LATCH", "LATCHES")
+    latches = ("WRITE_LATCH", "UPDATE_LATCH", "CLEAR_LATCH", "VOID_RESUMES", "LATCHES")
     found = {name: str(getattr(statements, name)) for name in (*names, *latches)}
     return {**found, "PING": "SELECT 1", "AUDIT": statements.AUDIT, "CURVE": statements.CURVE}
 

@@ -25,7 +25,6 @@ from tradingbot.ports.store import (
     LatchRow,
     Lease,
     Loaded,
-    SchemaError,
     StoreError,
     UnavailableError,
     Waiting,
@@ -36,6 +35,7 @@ from tradingbot.store import sqlite_statements as sql
 from tradingbot.store.columns import LEASE_SECONDS, page
 from tradingbot.store.filelock import FileLock
 from tradingbot.store.migrate import migrate_file
+from tradingbot.store.sqlite_errors import store_error
 from tradingbot.store.statements import FIRST_EPOCH
 
 if TYPE_CHECKING:
@@ -48,22 +48,6 @@ if TYPE_CHECKING:
 BUSY_SECONDS = 5.0
 LOG_BYTES = 16 * 1024 * 1024
 """The write-ahead log is cut back to this size after a checkpoint."""
-
-_GONE = frozenset(
-    {
-        sqlite3.SQLITE_BUSY,
-        sqlite3.SQLITE_LOCKED,
-        sqlite3.SQLITE_IOERR,
-        sqlite3.SQLITE_FULL,
-        sqlite3.SQLITE_CANTOPEN,
-        sqlite3.SQLITE_READONLY,
-        sqlite3.SQLITE_PERM,
-        sqlite3.SQLITE_PROTOCOL,
-        sqlite3.SQLITE_NOMEM,
-    }
-)
-"""What may pass by itself, or when a person makes room: asked again until it works."""
-_DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 
 T = TypeVar("T")
 
@@ -173,11 +157,7 @@ class SqliteStore:
             yield
         except sqlite3.Error as error:
             drop()
-            code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-            text = f"{self.path}: {error}"
-            if code in _DAMAGED:
-                raise SchemaError(f"{text}: put a good copy in its place, or move it away to begin anew") from error
-            raise (UnavailableError if code in _GONE else StoreError)(text) from error
+            raise store_error(self.path, error) from error
         except OSError as error:
             drop()
             raise UnavailableError(f"{self.path}: {error.strerror or error}") from error
@@ -323,12 +303,17 @@ class SqliteStore:
         def work(connection: sqlite3.Connection) -> LatchRow | None:
             self._fence(connection, epoch, "lifted")
             moment = codec.iso(self.clock.now())
-            cleared = rows.latch(connection.execute(sql.CLEAR_LATCH, (self.bot, *why, moment)).fetchall())
+            cleared = rows.latch(connection.execute(sql.CLEAR_LATCH, (self.bot, *why, moment, clearing.key)).fetchall())
             if after is not None:
                 connection.execute(sql.INSERTS["latches"], (self.bot, codec.latches([after])))
             return cleared
 
         return await self._write(work)
+
+    async def void_resumes(self, keys: Sequence[str]) -> bool:
+        """Note resumes that never count."""
+        arguments = (self.bot, msgspec.json.encode(list(keys)).decode())
+        return await self._write(lambda connection: connection.execute(sql.VOID_RESUMES, arguments).rowcount > 0)
 
     async def audit(self, row: AuditRow) -> None:
         """Write down what changed."""

@@ -115,11 +115,21 @@ CLEAR_LATCH = f"""
 UPDATE latches SET cleared_at = ?6, cleared_by = ?3, cleared_reason = ?4, cleared_object = ?5
 WHERE bot = ?1 AND cleared_at IS NULL
   AND CASE WHEN stop_id <> '' THEN stop_id ELSE source || '-' || number END = ?2
+  AND NOT EXISTS (SELECT 1 FROM latches AS v, json_each(v.void_resumes) AS k WHERE v.bot = ?1 AND k.value = ?7)
 RETURNING {columns.LATCH_ROW}
 """
+VOID_RESUMES = """
+UPDATE latches SET void_resumes = (
+    SELECT json_group_array(value) FROM (
+        SELECT value FROM json_each(void_resumes) UNION SELECT value FROM json_each(?2) ORDER BY value
+    )
+)
+WHERE bot = ?1 AND number = (SELECT max(number) FROM latches WHERE bot = ?1 AND source = 'emergency_stop')
+"""
 LATCHES = f"""
-SELECT {columns.LATCH_ROW} FROM latches
-WHERE bot = ?1 AND (cleared_at IS NULL OR number IN (SELECT value FROM json_each(?2)) OR number = (
+SELECT {columns.LATCH_READ} FROM latches
+WHERE bot = ?1 AND (cleared_at IS NULL OR void_resumes <> '[]' OR number IN (SELECT value FROM json_each(?2)) OR
+number = (
     SELECT number FROM latches
     WHERE bot = ?1 AND cleared_at IS NOT NULL AND source = 'emergency_stop'
     ORDER BY cleared_at DESC, number DESC LIMIT 1

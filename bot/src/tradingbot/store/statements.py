@@ -143,7 +143,7 @@ WHERE bot = $1 AND number = $2 AND cleared_at IS NULL
 RETURNING {columns.LATCH_ROW}
 """
 
-# $1 bot, $2 epoch, $3 id, $4 who, $5 why, $6 object. The fence is that of a commit.
+# $1 bot, $2 epoch, $3 id, $4 who, $5 why, $6 object, $7 key of the resume. The fence is that of a commit.
 CLEAR_LATCH = f"""
 WITH fence AS (
     SELECT epoch FROM {{schema}}.lease WHERE bot = $1 AND epoch = $2 FOR SHARE
@@ -153,14 +153,23 @@ WITH fence AS (
     FROM fence
     WHERE l.bot = $1 AND l.cleared_at IS NULL
       AND CASE WHEN l.stop_id <> '' THEN l.stop_id ELSE l.source || '-' || l.number END = $3
+      AND NOT EXISTS (SELECT FROM {{schema}}.latches v WHERE v.bot = $1 AND $7 = ANY(v.void_resumes))
     RETURNING {", ".join(f"l.{name}" for name in columns.names(columns.LATCH_ROW))}
 )
 SELECT (SELECT count(*) FROM fence) AS fenced_in, cleared.* FROM (SELECT 1) AS one LEFT JOIN cleared ON true
 """
 
+# $1 bot, $2 keys. Beside the newest stop, held or not: what is void stays so after it.
+VOID_RESUMES = """
+UPDATE {schema}.latches l SET
+    void_resumes = ARRAY(SELECT DISTINCT key FROM unnest(l.void_resumes || $2::text[]) AS key ORDER BY key)
+WHERE bot = $1 AND number = (SELECT max(number) FROM {schema}.latches WHERE bot = $1 AND source = 'emergency_stop')
+RETURNING number
+"""
+
 LATCHES = f"""
-SELECT {columns.LATCH_ROW} FROM {{schema}}.latches
-WHERE bot = $1 AND (cleared_at IS NULL OR number = ANY($2::bigint[]) OR number = (
+SELECT {columns.LATCH_READ} FROM {{schema}}.latches
+WHERE bot = $1 AND (cleared_at IS NULL OR void_resumes <> '{{{{}}}}' OR number = ANY($2::bigint[]) OR number = (
     SELECT number FROM {{schema}}.latches
     WHERE bot = $1 AND cleared_at IS NOT NULL AND source = 'emergency_stop' ORDER BY cleared_at DESC LIMIT 1
 ))
