@@ -18,12 +18,16 @@ from tests.support.waiting import until
 from tradingbot.domain.errors import ConfigurationError
 from tradingbot.domain.fills import EquityPoint
 from tradingbot.domain.market import DAY
-from tradingbot.ports.store import FencedError, SchemaError, UnavailableError
+from tradingbot.ports.store import FencedError, SchemaError, StoreError, UnavailableError
 from tradingbot.store import migrate, statements
 from tradingbot.store.postgres import PostgresStore
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+
+WAITS = """SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()
+AND application_name LIKE 'tradingbot %'"""
+"""Statements of the bot that wait for somebody else's lock."""
 
 
 def store(url: str, bot: str = "test/bot", schema: str = "simulation") -> PostgresStore:
@@ -211,7 +215,7 @@ async def test_a_commit_that_was_broken_off_leaves_the_store_usable(database: st
     await transaction.start()
     await taker.execute("UPDATE simulation.lease SET holder = holder")
     waiting = asyncio.create_task(one.commit(batch(2, traded()), lease.epoch))
-    await until_rows(database, "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
+    await until_rows(database, WAITS)
     waiting.cancel()
     with pytest.raises(asyncio.CancelledError):
         await waiting
@@ -219,6 +223,26 @@ async def test_a_commit_that_was_broken_off_leaves_the_store_usable(database: st
     await one.commit(batch(2, traded()), lease.epoch)
     assert len(await one.rows("trades", 10)) == 1
     await taker.close()
+    await one.close()
+
+
+async def test_a_commit_that_was_given_up_and_comes_through_while_it_is_tried_again_is_no_gap(database: str) -> None:
+    """A server whose disk stands still goes on with a statement that the bot has long given up."""
+    one = store(database)
+    lease = await one.acquire("a")
+    assert lease is not None
+    await one.commit(batch(1), lease.epoch)
+    given_up = await asyncpg.connect(database)
+    transaction = given_up.transaction()
+    await transaction.start()
+    await given_up.execute("UPDATE simulation.heads SET seq = 2")
+    again = asyncio.create_task(one.commit(batch(2, traded()), lease.epoch))
+    await until_rows(database, WAITS)
+    await transaction.commit()
+    await again
+    with pytest.raises(StoreError, match="commit 4 does not follow 2"):
+        await one.commit(batch(4), lease.epoch)
+    await given_up.close()
     await one.close()
 
 

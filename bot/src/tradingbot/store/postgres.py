@@ -260,8 +260,14 @@ class PostgresStore:
         answer = await self._write(tables, *head, *(rows.get(table, "[]") for table in tables))
         if not answer["fenced_in"]:
             raise FencedError(f"epoch {epoch} of {self.bot} is over: nothing was written")
-        if not answer["moved"] and answer["before"] != batch.seq:
-            raise StoreError(f"commit {batch.seq} does not follow {answer['before']}: the history has a gap")
+        if answer["moved"] or answer["before"] == batch.seq:
+            return
+        # An earlier try, broken off here, may have been written over there while this one waited for its locks. What
+        # this one saw as the state from before is older than that.
+        heads = await self._fetch("HEAD", self.bot)
+        there = heads[0]["seq"] if heads else None
+        if there != batch.seq:
+            raise StoreError(f"commit {batch.seq} does not follow {there}: the history has a gap")
 
     # -- restrictions ----------------------------------------------------------------------------------------------
 
