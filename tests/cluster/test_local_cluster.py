@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from tests.support.files import whole_lines
 
 from tradingbot_cluster.binaries import TOOLS, tool_directory
 from tradingbot_cluster.paths import checkout_root
@@ -215,7 +216,7 @@ def test_service_accounts_requests_are_audited(instance: Instance) -> None:
         check=False,
     )
     assert "Forbidden" in refused.stderr
-    events = [json.loads(line) for line in (instance.state / "logs" / "audit.log").read_text().splitlines()]
+    events = [json.loads(line) for line in whole_lines(instance.state / "logs" / "audit.log")]
     assert {event["user"]["username"] for event in events} == {"system:serviceaccount:audited:reader"}
     assert any(event.get("objectRef", {}).get("resource") == "pods" and event["verb"] == "list" for event in events)
     assert token not in (instance.state / "logs" / "audit.log").read_text()

@@ -18,6 +18,7 @@ from typing import Any
 
 import yaml
 from tests.api.crd.server import Refused, Server
+from tests.support.files import whole_lines
 from tests.support.ports import free_port
 from tests.support.waiting import ANSWER_SECONDS, PATIENCE_SECONDS, eventually
 
@@ -289,7 +290,7 @@ class OperatorProcess:
 
     def lines(self) -> list[Manifest]:
         """Read the log; every line must be a JSON object."""
-        return [json.loads(line) for line in self.log.read_text(encoding="utf-8").splitlines()]
+        return [json.loads(line) for line in whole_lines(self.log)]
 
     def stop(self) -> int:
         """Stop as Kubernetes does; return the exit code."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.api.operator.harness import SPEC, Namespace, documented_rules
 from tests.api.operator.live_bots import BotAnswers, LiveBot
+from tests.support.files import whole_lines
 from tests.support.waiting import eventually
 
 from tradingbot_operator.api.model import parse
@@ -63,7 +64,7 @@ def granted() -> set[Right]:
 def used(audit_log: Path, user: str) -> set[Right]:
     """What was asked for, as RBAC names it; an apply that made its object needed `create` beside `patch`."""
     rights: set[Right] = set()
-    for line in audit_log.read_text(encoding="utf-8").splitlines():
+    for line in whole_lines(audit_log):
         event = json.loads(line)
         target = event.get("objectRef", {})
         if event["user"]["username"] != user or "resource" not in target:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import aiohttp
 import asyncpg
+from tests.support.files import replace_text, whole_lines
 from tests.support.ports import free_port
 from tests.support.waiting import ANSWER_SECONDS, PATIENCE_SECONDS, until
 
@@ -39,9 +40,14 @@ class BotProcess:
         self.process: subprocess.Popen[bytes] | None = None
         self.program = [sys.executable, "-m", "tradingbot.cli.main"]
 
-    def start(self) -> BotProcess:
+    def configure(self, **changes: Any) -> Path:
+        """Write its configuration, with changes for this once; whoever reads it now finds the old or the new one."""
         path = self.folder / f"{self.name}.yaml"
-        path.write_text(json.dumps(self.config))
+        replace_text(path, json.dumps({**self.config, **changes}))
+        return path
+
+    def start(self) -> BotProcess:
+        path = self.configure()
         keep = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR", "LANG") if name in os.environ}
         environment = {
             **keep,
@@ -116,7 +122,7 @@ class BotProcess:
         return await self.until(lambda status: status["role"] == "trading" and status["ready"])
 
     def lines(self) -> list[dict[str, Any]]:
-        return [json.loads(line) for line in self.log.read_text().splitlines() if line.startswith("{")]
+        return [json.loads(line) for line in whole_lines(self.log) if line.startswith("{")]
 
     def tail(self) -> str:
         return self.log.read_text()[-3000:]

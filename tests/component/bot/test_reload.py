@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 from tests.component.bot.process import BotProcess, until_rows
@@ -12,14 +11,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 KEY = {"X-API-Key": "key"}
-
-
-def rewrite(bot: BotProcess, **changes: Any) -> None:
-    """Replace the file as a person's editor does."""
-    path = bot.folder / f"{bot.name}.yaml"
-    part = path.with_suffix(".part")
-    part.write_text(json.dumps({**bot.config, **changes}))
-    part.replace(path)
 
 
 def limits(bot: BotProcess) -> Callable[[], Any]:
@@ -43,12 +34,12 @@ async def test_limits_count_at_once_and_a_persons_tighter_one_stays(
     bot = bots("pod", database, environment={"API_KEY": "key"}).start()
     await bot.trading()
     await bot.ask("PATCH", "/api/v1/bot/config", {"max_open_positions": 2}, **KEY)
-    rewrite(bot, risk={"max_drawdown": 0.2, "max_open_positions": 4, "daily_loss_limit": 1})
+    bot.configure(risk={"max_drawdown": 0.2, "max_open_positions": 4, "daily_loss_limit": 1})
     found = await until(
         limits(bot), "the file counts", holds=lambda found: found["configured"]["max_drawdown"] == "0.2"
     )
     assert (found["effective"]["max_drawdown"], found["effective"]["max_open_positions"]) == ("0.2", 2)
-    rewrite(bot, risk={"max_drawdown": 0.3, "max_open_positions": 1})
+    bot.configure(risk={"max_drawdown": 0.3, "max_open_positions": 1})
     found = await until(
         limits(bot), "the file counts", holds=lambda found: found["configured"]["max_drawdown"] == "0.3"
     )
@@ -62,18 +53,18 @@ async def test_a_file_that_is_wrong_changes_nothing_and_is_shown(
     bot = bots("pod", database).start()
     await bot.trading()
     assert (await configuration(bot)())["status"] == "up"
-    rewrite(bot, risk={"max_drawdwn": 0.1})
+    bot.configure(risk={"max_drawdwn": 0.1})
     found = await until(
         configuration(bot), "the file counts", holds=lambda found: "did you mean max_drawdown?" in found["detail"]
     )
     assert found["status"] == "down"
-    rewrite(bot, mode="wild")
+    bot.configure(mode="wild")
     await until(configuration(bot), "the file counts", holds=lambda found: "mode" in found["detail"])
     (bot.folder / "pod.yaml").unlink()
     await until(configuration(bot), "the file counts", holds=lambda found: "cannot be read" in found["detail"])
     assert (await limits(bot)())["configured"]["max_drawdown"] == "1"
     await until_rows(database, "SELECT count(*) FROM simulation.trades", 2)
-    rewrite(bot)
+    bot.configure()
     await until(configuration(bot), "the file counts", holds=lambda found: found["status"] == "up")
     assert bot.end() == 0
 
@@ -83,16 +74,16 @@ async def test_the_file_pauses_and_starts_and_names_what_needs_a_restart(
 ) -> None:
     bot = bots("pod", database).start()
     await bot.trading()
-    rewrite(bot, trading="Paused", log_level="ERROR")
+    bot.configure(trading="Paused", log_level="ERROR")
     status = await bot.until(lambda s: s["state"] == "PAUSED")
     assert status["reasons"][0]["source"] == "spec"
-    rewrite(bot, trading="Reducing", log_level="ERROR")
+    bot.configure(trading="Reducing", log_level="ERROR")
     await bot.until(lambda s: s["state"] == "REDUCING")
     quiet = len(bot.lines())
-    rewrite(bot, trading="Paused", log_level="ERROR")
+    bot.configure(trading="Paused", log_level="ERROR")
     await bot.until(lambda s: s["state"] == "PAUSED")
     assert len(bot.lines()) == quiet
-    rewrite(bot, strategy={"name": "moving-average-cross"})
+    bot.configure(strategy={"name": "moving-average-cross"})
     await bot.until(lambda s: s["state"] == "ACTIVE")
     found = await configuration(bot)()
     assert (found["status"], found["detail"]) == ("up", "read; counts with the next start: strategy")

@@ -31,6 +31,7 @@ from tests.component.bot.live.world import (
 )
 from tests.exchange_server import Kind
 from tests.support import waiting
+from tests.support.files import replace_text
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -116,13 +117,6 @@ async def holding(
 # -- configuration -----------------------------------------------------------------------------------------------------
 
 
-def rewrite(bot: BotProcess, **changes: Any) -> None:
-    path = bot.folder / f"{bot.name}.yaml"
-    part = path.with_suffix(".part")
-    part.write_text(json.dumps({**bot.config, **changes}))
-    part.replace(path)
-
-
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
@@ -137,7 +131,7 @@ async def test_a_configuration_of_a_wrong_type_is_refused_while_the_bot_runs(
     database: str, bots: Callable[..., BotProcess], changes: dict[str, Any], words: str
 ) -> None:
     async with holding(bots, database) as held:
-        rewrite(held.bot, **changes)
+        held.bot.configure(**changes)
 
         async def file() -> Any:
             return await held.health("configuration file")
@@ -281,13 +275,13 @@ async def test_a_clock_that_jumps_stops_entries_at_most_and_its_way_back_mends_i
     jump: str, refused: bool, database: str, bots: Callable[..., BotProcess], tmp_path: Any
 ) -> None:
     file = tmp_path / "clocks"
-    file.write_text("0 0")
+    replace_text(file, "0 0")
     async with holding(bots, database, [sys.executable, jumping.__file__, str(file)]) as held:
-        file.write_text(jump)
+        replace_text(file, jump)
         await held.bot.until(lambda status: status["state"] == "HALTED")
         await held.quiet()
         if refused:
-            file.write_text("0 0")
+            replace_text(file, "0 0")
         status = await agrees(held.bot)
         assert status["role"] == "trading"
 
