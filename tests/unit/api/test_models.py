@@ -156,7 +156,7 @@ MODELS: dict[str, Any] = {"TradingBot": TradingBot, "BackupSchedule": BackupSche
 @pytest.mark.parametrize("name", sorted(MODELS))
 @pytest.mark.parametrize("part", ["spec", "status"])
 @settings(
-    max_examples=60,
+    max_examples=30,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],
 )

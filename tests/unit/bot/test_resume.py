@@ -418,7 +418,7 @@ class Machine(RuleBasedStateMachine):
         self.loop.close()
 
 
-Machine.TestCase.settings = settings(max_examples=300, stateful_step_count=40, deadline=None)
+Machine.TestCase.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
 TestAnyOrder = Machine.TestCase
 
 

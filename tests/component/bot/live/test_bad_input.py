@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import io
 import json
-import sys
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -274,9 +273,8 @@ async def test_candles_that_cannot_be_are_left_out_and_their_silence_halts(
 async def test_a_clock_that_jumps_stops_entries_at_most_and_its_way_back_mends_it(
     jump: str, refused: bool, database: str, bots: Callable[..., BotProcess], tmp_path: Any
 ) -> None:
-    file = tmp_path / "clocks"
-    replace_text(file, "0 0")
-    async with holding(bots, database, [sys.executable, jumping.__file__, str(file)]) as held:
+    file, program = jumping.program(tmp_path)
+    async with holding(bots, database, program) as held:
         replace_text(file, jump)
         await held.bot.until(lambda status: status["state"] == "HALTED")
         await held.quiet()

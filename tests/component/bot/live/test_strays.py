@@ -11,6 +11,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
+from tests.component.bot import jumping
 from tests.component.bot.live.world import FALL, RISE, LiveWorld, agrees, audit, rows, until
 from tests.exchange_server import Kind
 from tests.support import waiting
@@ -19,6 +20,7 @@ from tradingbot.domain import ids
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from tests.component.bot.process import BotProcess
     from tests.support import postgresql
@@ -30,8 +32,12 @@ SOMEBODY, OTHER_BOT = "a-person", ids.client_id("test/another", 1, 1)
 OPEN_ORDERS = "/api/v3/openOrders"
 
 
-async def trading(bots: Callable[..., BotProcess], world: LiveWorld, url: str) -> BotProcess:
-    bot = bots("bot", url, **world.settings(environment={"API_KEY": API_KEY})).start()
+async def trading(
+    bots: Callable[..., BotProcess], world: LiveWorld, url: str, program: list[str] | None = None
+) -> BotProcess:
+    bot = bots("bot", url, **world.settings(environment={"API_KEY": API_KEY}))
+    bot.program = program or bot.program
+    bot.start()
     await bot.trading()
     return bot
 
@@ -144,11 +150,11 @@ async def test_a_cancel_that_is_answered_but_not_done_leaves_the_stop_unconfirme
 
 
 async def test_what_appears_while_the_stop_holds_is_found_and_taken_back(
-    database: str, bots: Callable[..., BotProcess]
+    database: str, bots: Callable[..., BotProcess], tmp_path: Path
 ) -> None:
     """An answer that was late by minutes, or another process of the same name: the stop looks again and again."""
     async with LiveWorld() as world:
-        bot = await trading(bots, world, database)
+        bot = await trading(bots, world, database, jumping.program(tmp_path)[1])
         await stop(bot)
         await confirmed(bot, world)
         await world.place(STRAY)
