@@ -108,7 +108,7 @@ test-unit: setup cluster-binaries ## pure logic, and the charts as helm renders 
 
 test-component: setup ## with real PostgreSQL: a minute
 	@$(BIN)/python -m tests.support.prerequisites
-	@$(PYTEST) $(PARALLEL) 4 tests/component
+	@$(PYTEST) $(PARALLEL) 6 tests/component
 
 test-browser: setup ## the page in a real Chromium: a minute
 	@$(BIN)/python -m tests.support.prerequisites

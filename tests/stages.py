@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[1]
 QUICK = ("lint", "types", "contracts", "crds-check")
-LANES = (("test-unit", "test-component"), ("test-e2e", "test-cluster", "test-api", "test-browser"))
+LANES = (("test-component", "test-cluster"), ("test-e2e", "test-api", "test-browser", "test-unit"))
 SIGN_OF_LIFE_SECONDS = 60.0
 
 _SUMMARY = re.compile(r"^(?:=+ )?(\d+ [a-z].*) in \d+(?:\.\d+)?s\b", re.MULTILINE)

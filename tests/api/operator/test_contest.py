@@ -102,6 +102,7 @@ def test_a_controller_that_changes_it_back_is_named_and_the_operator_gives_way_u
     eventually(lambda: series not in operator.metrics(), "the metric is gone")
 
 
+@pytest.mark.long
 def test_a_webhook_that_changes_what_the_operator_writes_is_found_out_and_left_to_it(
     namespace: Namespace, operator: OperatorProcess, webhook: Enter
 ) -> None:

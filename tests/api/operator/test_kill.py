@@ -27,6 +27,7 @@ def is_killed(namespace: Namespace, bot: str) -> dict[str, Any] | None:
     return jobs[0] if jobs and held_down else None
 
 
+@pytest.mark.long
 def test_a_bot_that_does_not_answer_is_killed_once_whenever_the_operator_dies(
     namespace: Namespace, start_operator: StartOperator
 ) -> None:

@@ -33,6 +33,7 @@ def reconciled(namespace: Namespace) -> int:
     )
 
 
+@pytest.mark.long
 def test_a_thousand_bots(namespace: Namespace, start_operator: StartOperator) -> None:
     operator = start_operator()
     started = time.monotonic()

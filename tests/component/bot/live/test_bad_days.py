@@ -9,6 +9,7 @@ from decimal import Decimal
 from functools import partial
 from typing import TYPE_CHECKING
 
+import pytest
 from tests.component.bot.live.world import CONFIG, PRICE, RISE, TARGET, LiveWorld, agrees, audit, until
 from tests.exchange_server import Kind
 
@@ -22,6 +23,7 @@ RISK = {"daily_loss_limit": 1, "max_drawdown": 1, "min_risk_reward_ratio": 1}
 BUSY = {**CONFIG["strategy"]["parameters"], "entry_lookback": 3, "exit_lookback": 4, "min_stop": 0.002}
 
 
+@pytest.mark.long
 async def test_killed_at_random_moments_nothing_is_doubled_and_nothing_forgotten(
     database: str, bots: Callable[..., BotProcess]
 ) -> None:

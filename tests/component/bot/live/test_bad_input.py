@@ -247,19 +247,18 @@ ROWS = {
 }
 
 
-@pytest.mark.parametrize("name", ROWS)
 async def test_candles_that_cannot_be_are_left_out_and_their_silence_halts(
-    name: str, database: str, bots: Callable[..., BotProcess]
+    database: str, bots: Callable[..., BotProcess]
 ) -> None:
     async with holding(bots, database) as held:
-        now = held.world.server.clock.now_ms() // 1000 * 1000
-        body = ROWS[name] % (now, now + 999)
-        held.world.server.faults.add(Kind.EMPTY, "GET", "/api/v3/klines", msg=body, times=None)
-        status = await held.bot.until(lambda status: status["state"] == "HALTED")
-        assert [reason["source"] for reason in status["reasons"]] == ["feed"]
-        held.untouched()
-        held.world.server.faults.clear()
-        await agrees(held.bot)
+        for name, row in ROWS.items():
+            now = held.world.server.clock.now_ms() // 1000 * 1000
+            held.world.server.faults.add(Kind.EMPTY, "GET", "/api/v3/klines", msg=row % (now, now + 999), times=None)
+            status = await held.bot.until(lambda status: status["state"] == "HALTED")
+            assert [reason["source"] for reason in status["reasons"]] == ["feed"], name
+            held.untouched()
+            held.world.server.faults.clear()
+            await agrees(held.bot)
 
 
 # -- clocks ------------------------------------------------------------------------------------------------------------
