@@ -177,7 +177,7 @@ async def test_entries_wait_while_the_fate_of_an_order_is_not_known(monkeypatch:
     async def unanswered(approved: Any) -> Any:
         raise TimeoutError
 
-    async def unavailable(client_id: str, symbol: str) -> Any:
+    async def unavailable(client_id: str, symbol: str, *, urgent: bool = False) -> Any:
         return answers.Unavailable("no answer")
 
     look_up = life.process.venue.look_up

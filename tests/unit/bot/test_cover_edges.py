@@ -12,10 +12,12 @@ from tests.unit.bot.test_cover import STOP, TARGET, bot_with_position, refusing,
 from tradingbot.core import flattening, stops
 from tradingbot.core.snapshot import Closing
 from tradingbot.domain import events, ids
-from tradingbot.domain.effects import Alarm, OrderMoved, PositionMoved, Submit
+from tradingbot.domain.effects import Alarm, Cancel, OrderMoved, PositionMoved, Submit
 from tradingbot.domain.events import Fill, Liquidity
 from tradingbot.domain.market import SECOND
 from tradingbot.domain.orders import Ask, OrderState, Role
+from tradingbot.domain.states import State
+from tradingbot.ports.venue import Unknown
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -320,3 +322,64 @@ def test_what_a_kill_sold_is_recorded_with_an_alarm_and_a_sale_of_nothing_is_not
     assert (name in bot.engine.state.orders) is known
     assert ("ADOPTED" in [alarm.code for alarm in bot.of(Alarm)]) is known
     assert (name in [moved.client_id for moved in bot.of(OrderMoved)]) is known
+
+
+# -- what should be gone -----------------------------------------------------------------------------------------------
+
+
+async def no_time(client_id: str, symbol: str) -> Unknown:
+    """A venue that has no time for a cancel."""
+    del client_id, symbol
+    return Unknown("RATE_LIMITED: ask again in 20.0 s")
+
+
+def failed(bot: Bot) -> list[str]:
+    """Let every cancel that is under way fail; return whose they were."""
+    names = [order.intent.client_id for order in bot.engine.desk.live() if order.ask is Ask.CANCEL]
+    for name in names:
+        bot.step(events.CancelFailed(bot.engine.state.now, name, "RATE_LIMITED: ask again in 20.0 s"))
+    return names
+
+
+def test_an_entry_whose_cancel_failed_is_taken_back_again_for_as_long_as_entries_are_blocked() -> None:
+    bot = asked_for()
+    (entry,) = bot.engine.desk.entries()
+    bot.venue.cancel = no_time  # type: ignore[method-assign]
+    bot.step(events.EmergencyStop(bot.engine.state.now, "s-1", "api", "test", close_positions=False))
+    for _ in range(3):
+        assert failed(bot) == [entry.intent.client_id]
+        later(bot, 1.999999)
+        assert failed(bot) == [], "not at once: the venue has no time"
+        later(bot, 0.000001)
+    del bot.venue.cancel
+    failed(bot)
+    later(bot, 2)
+    assert entry.state is OrderState.CANCELED
+    before = len(bot.of(Cancel))
+    later(bot, 10)
+    assert len(bot.of(Cancel)) == before
+
+
+def test_an_entry_is_left_alone_where_a_cancel_failed_and_entries_are_allowed_again() -> None:
+    bot = asked_for()
+    bot.venue.cancel = no_time  # type: ignore[method-assign]
+    bot.step(events.Hold(bot.engine.state.now, "feed", State.HALTED, "no prices"))
+    assert len(failed(bot)) == 1
+    bot.step(events.Hold(bot.engine.state.now, "feed", State.ACTIVE, ""))
+    later(bot, 10)
+    assert failed(bot) == []
+
+
+def test_a_stop_without_a_position_is_taken_back_until_it_is_gone() -> None:
+    """On a spot market it would sell what somebody else has in the account."""
+    bot = filled(asked_for(), "0.5")
+    stop, position = the_stop(bot), bot.engine.state.book.positions[BTC_USD]
+    later(bot, 10)
+    assert stop.ask is Ask.NONE, "it protects a position"
+    position.quantity = Decimal(0)
+    bot.venue.cancel = no_time  # type: ignore[method-assign]
+    later(bot, 2)
+    assert failed(bot) == [stop.intent.client_id]
+    del bot.venue.cancel
+    later(bot, 2)
+    assert stop.state is OrderState.CANCELED

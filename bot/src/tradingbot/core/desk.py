@@ -11,6 +11,7 @@ from tradingbot.domain import ids
 from tradingbot.domain.effects import Alarm, Cancel, OrderMoved, PositionMoved, Post, Query, Submit, Traded
 from tradingbot.domain.events import Accepted, CancelFailed, CapitalMoved, Closed, End, Fill, Refused, Sent, Unknown
 from tradingbot.domain.fills import Direction, Trade
+from tradingbot.domain.market import SECOND
 from tradingbot.domain.money import ZERO, add, mul, share, sub
 from tradingbot.domain.orders import Approved, Ask, Intent, Order, OrderState, Role
 from tradingbot.ledger import posting
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
 KEPT = 16
 """Finished orders that are remembered, so that a late or repeated fill still finds its order."""
 
+CANCEL_PAUSE = 2 * SECOND
+"""Between two attempts to take an order back."""
+
 _ENDS = {End.CANCELED: Heard.CANCELED, End.EXPIRED: Heard.EXPIRED, End.ABSENT: Heard.ABSENT}
 
 
@@ -39,6 +43,8 @@ class Desk:
         self.cover = None if config.targets_rest else Cover(self)
         self.fresh = False
         """Set when a fill or posting changed the account's value."""
+        self._cancelled: dict[str, int] = {}
+        """By client id, when an order was asked to be taken back last."""
 
     # -- making orders ---------------------------------------------------------------------------------------------
 
@@ -131,6 +137,7 @@ class Desk:
         elif order.live and order.ask is Ask.NONE:
             order.ask = Ask.CANCEL
             order.note = note
+            self._cancelled[order.intent.client_id] = self.state.now
             self.out.append(Cancel(order.intent.client_id, order.intent.symbol))
             self.out.append(OrderMoved(order.intent.client_id))
 
@@ -306,14 +313,30 @@ class Desk:
         done = [n for n, order in orders.items() if not order.live and order.updated <= since and n not in stopped]
         for client_id in done[: max(0, len(done) - KEPT)]:
             del orders[client_id]
+            self._cancelled.pop(client_id, None)
 
     # -- where the venue locks what a resting order would sell --------------------------------------------------------
 
     def tend(self) -> None:
         """Press on with what the venue has not done yet."""
+        for order in self.live():
+            if order.ask is Ask.NONE and order.state in (OrderState.OPEN, OrderState.PARTIAL):
+                self._cancel_failed(order)
         if self.cover is not None:
             self.cover.tend()
             flattening.tend(self)
+
+    def _cancel_failed(self, order: Order) -> None:
+        """Ask again for what should be gone already: the exchange had no time for it, or its answer was lost."""
+        role, now = order.intent.role, self.state.now
+        if role is Role.ENTRY and not self.board.state.entries_allowed:
+            note = "entries are blocked"
+        elif role.protective and self.state.book.position(order.intent.symbol) is None:
+            note = "the position is closed"
+        else:
+            return
+        if now - self._cancelled.get(order.intent.client_id, now - CANCEL_PAUSE) >= CANCEL_PAUSE:
+            self.cancel(order, note)
 
     def watch(self, symbol: str) -> None:
         """See whether the last price is that of a target which does not rest."""

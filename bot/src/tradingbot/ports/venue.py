@@ -132,7 +132,11 @@ class RealVenue(Venue, Protocol):
         """Return why it takes no entries, empty when it does."""
         ...
 
-    async def fills_of(self, client_id: str, symbol: str) -> tuple[Fill, ...] | Unavailable:
+    async def look_up(self, client_id: str, symbol: str, *, urgent: bool = False) -> LookUp:
+        """Ask for one order by the id that we gave it; an urgent question may spend the share kept for stops."""
+        ...
+
+    async def fills_of(self, client_id: str, symbol: str, *, urgent: bool = False) -> tuple[Fill, ...] | Unavailable:
         """Ask for every fill of one order; `Unavailable` while fewer are told than the order says it has."""
         ...
 

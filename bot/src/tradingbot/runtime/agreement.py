@@ -104,9 +104,9 @@ class Agreement:
             return
         self._asked[client_id] = runner.clock.monotonic()
         try:
-            found = await runner.venue.look_up(client_id, symbol)
+            found = await self._look_up(client_id, symbol)
             if isinstance(found, answers.Absent) and self.real is None:
-                found = await runner.venue.look_up(client_id, symbol)
+                found = await self._look_up(client_id, symbol)
         except Exception as error:  # noqa: BLE001 - whatever a venue raises is no answer
             found = answers.Unavailable(describe(error))
         if isinstance(found, answers.Unavailable) or client_id in runner.sending:
@@ -117,6 +117,16 @@ class Agreement:
         if order is None or not order.live or (isinstance(found, answers.Found) and found.live and _known(order)):
             return
         runner.step(resolve.answer(order, found, runner.now()))
+
+    async def _look_up(self, client_id: str, symbol: str) -> answers.LookUp:
+        if self.real is None:
+            return await self.runner.venue.look_up(client_id, symbol)
+        return await self.real.look_up(client_id, symbol, urgent=self._urgent(client_id))
+
+    def _urgent(self, client_id: str) -> bool:
+        """Tell whether a stop waits for what becomes of an order, or the order is being taken back."""
+        order = self.runner.order(client_id)
+        return self.runner.engine.board.stop is not None or (order is not None and order.ask is Ask.CANCEL)
 
     async def _fills(self, client_id: str, symbol: str, found: answers.Found) -> bool:
         """Book what was executed of an order; return whether all of it is told, so that an end is its end."""
@@ -135,7 +145,7 @@ class Agreement:
         if self.real is None:
             return None
         try:
-            told = await self.real.fills_of(client_id, symbol)
+            told = await self.real.fills_of(client_id, symbol, urgent=self._urgent(client_id))
         except Exception as error:  # noqa: BLE001 - see ask
             told = answers.Unavailable(describe(error))
         return None if isinstance(told, answers.Unavailable) else told
@@ -170,7 +180,7 @@ class Agreement:
             if self._due(order):
                 await self.ask(order.intent.client_id, order.intent.symbol)
         alive = self.runner.engine.state.orders
-        self._asked = {client_id: at for client_id, at in self._asked.items() if client_id in alive}
+        self._asked = {name: at for name, at in self._asked.items() if name in alive}
 
     def _due(self, order: Order) -> bool:
         intent = order.intent
@@ -205,8 +215,7 @@ class Agreement:
         for order in report.orders:
             stop = None if order.enters or not ids.is_of(bot, order.client_id) else order.stop_price
             if stop is not None and self.runner.order(order.client_id) is None:
-                adopted = events.Adopted(now, order.client_id, order.symbol, order.quantity, stop, rests=True)
-                self.runner.step(adopted)
+                self.runner.step(events.Adopted(now, order.client_id, order.symbol, order.quantity, stop, rests=True))
         sold: dict[str, list[events.Fill]] = {}
         for fill in report.fills:
             if ids.is_kill(bot, fill.client_id) and fill.ts >= self.cursor.since:
@@ -218,8 +227,7 @@ class Agreement:
                 self.runner.step(events.Adopted(now, client_id, symbol, quantity, price))
 
     def _activity(self) -> tuple[int, int]:
-        state = self.runner.engine.state
-        return state.book.last_tx, state.intents
+        return self.runner.engine.state.book.last_tx, self.runner.engine.state.intents
 
     async def _go_by(self, report: VenueReport, before: tuple[int, int]) -> None:
         runner = self.runner
@@ -273,8 +281,7 @@ class Agreement:
     def _grown(self, report: VenueReport) -> list[str]:
         """Return orders of which more was executed than is booked."""
         mine = self.runner.engine.state.orders
-        told = [order for order in report.orders if order.client_id in mine]
-        return [order.client_id for order in told if order.filled > mine[order.client_id].filled]
+        return [o.client_id for o in report.orders if o.client_id in mine and o.filled > mine[o.client_id].filled]
 
     def _unsent(self, order: Order) -> bool:
         """Tell whether an order is of this very process, and has not left yet."""

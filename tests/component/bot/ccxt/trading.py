@@ -11,7 +11,7 @@ from decimal import Decimal
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Self, cast
 
-from tests.component.bot.ccxt.world import MARKET, SYMBOL, World
+from tests.component.bot.ccxt.world import MARKET, SYMBOL, World, intent
 from tests.component.bot.crash.world import METRICS, Database, Points, Store
 from tests.unit.bot.harness import Scripted, buy, config
 
@@ -109,6 +109,23 @@ class Trading(World):
         while self.control._tasks:
             await asyncio.gather(*self.control._tasks)
         await self.runner.flush(force=True)
+
+    async def rest(self, count: int) -> list[str]:
+        """Let so many entries of the bot rest; return their ids."""
+        names = []
+        for number in range(count):
+            draft = self.engine.desk.draft()
+            price = Decimal(45_000 - number)
+            self.engine.desk.submit(intent(draft.client_id, bot="test/bot", seq=draft.seq, limit_price=price))
+            names.append(draft.client_id)
+        self.runner.collect(self.engine.tend(self.runner.now()))
+        await self.runner.flush()
+        assert {order.client_id for order in self.server.truth.open_orders} >= set(names)
+        return names
+
+    def open(self) -> set[str]:
+        """The orders that are really open."""
+        return {order.client_id for order in self.server.truth.open_orders}
 
     @property
     def outcome(self) -> dict[str, Any]:

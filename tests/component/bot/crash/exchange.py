@@ -177,8 +177,8 @@ class Venue:
             return answers.Refused("ORDER_NOT_FOUND", "unknown")
         return answers.Accepted(f"v-{client_id}", self.exchange.ts, placed.executed)
 
-    async def look_up(self, client_id: str, symbol: str) -> answers.LookUp:
-        del symbol
+    async def look_up(self, client_id: str, symbol: str, *, urgent: bool = False) -> answers.LookUp:
+        del symbol, urgent
         self.hit("before the question for an order")
         if self.exchange.goes_wrong():
             return answers.Unavailable("no answer")
@@ -191,8 +191,10 @@ class Venue:
             return answers.Unavailable("not found; it may not be visible yet")
         return answers.Absent()
 
-    async def fills_of(self, client_id: str, symbol: str) -> tuple[Fill, ...] | answers.Unavailable:
-        del symbol
+    async def fills_of(
+        self, client_id: str, symbol: str, *, urgent: bool = False
+    ) -> tuple[Fill, ...] | answers.Unavailable:
+        del symbol, urgent
         self.hit("before the question for fills")
         placed = self.exchange.orders.get(client_id)
         told = {fill.trade_id: fill for fill in self.exchange.told() if fill.client_id == client_id}

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tradingbot.venues.ccxt.limits import Budget, Lane, Wait
+from tradingbot.venues.ccxt.limits import LEAST_FOR_STOPS, Budget, Lane, Wait
 
 
 class Hand:
@@ -103,3 +103,37 @@ def test_no_minute_exceeds_the_limit_and_entries_never_touch_the_reserve(steps: 
             spent.append((hand.now, weight))
             used = sum(cost for when, cost in spent if when > hand.now - 60)
             assert used <= (100 if lane is Lane.STOP else 80)
+
+
+@pytest.mark.parametrize("limit", [60, 100, 200, 400, 1200])
+def test_a_stop_is_left_room_for_by_questions_that_would_take_all_that_comes_free(hand: Hand, limit: int) -> None:
+    """The list of all open orders costs 100, more than a fifth of a small limit; a busy bot leaves nothing else."""
+    budget = Budget(hand, limit, least_for_stops=LEAST_FOR_STOPS)
+    for _ in range(120):
+        drained(budget, Lane.QUERY)
+        hand.now += 0.5
+    begun = hand.now
+    while budget.spend(Lane.STOP, 100) is not None:
+        drained(budget, Lane.QUERY)
+        hand.now += 0.5
+        assert hand.now - begun <= 60
+    hand.now += 60
+    assert drained(budget, Lane.QUERY) == limit - -(-limit // 5), "afterwards questions have their share again"
+
+
+def test_who_gives_up_a_stop_holds_nothing_back_for_longer_than_a_minute(hand: Hand) -> None:
+    budget = Budget(hand, 200)
+    drained(budget, Lane.QUERY)
+    assert budget.spend(Lane.STOP, 100) is not None
+    hand.now += 59.9
+    assert drained(budget, Lane.QUERY) == 0
+    hand.now += 0.1
+    assert drained(budget, Lane.QUERY) == 160
+
+
+@pytest.mark.parametrize("limit", [1, 50, 149])
+def test_a_stop_may_spend_a_little_however_small_the_limit_is_and_nothing_else_may(hand: Hand, limit: int) -> None:
+    budget = Budget(hand, limit, least_for_stops=LEAST_FOR_STOPS)
+    asked = drained(budget, Lane.QUERY)
+    assert asked <= limit
+    assert asked + drained(budget, Lane.STOP) == LEAST_FOR_STOPS

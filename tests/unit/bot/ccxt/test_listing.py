@@ -50,7 +50,7 @@ class Exchange:
         self.asked: list[tuple[str, Lane]] = []
 
     async def call(self, method: str, *_: Any, lane: Lane, weight: int) -> Reply:
-        assert weight > 0
+        assert weight == {"fetch_open_orders": 100, "fetch_balance": 0}[method], "both are paid with the first"
         self.asked.append((method, lane))
         return self.replies[method]
 

@@ -19,6 +19,8 @@ MINUTE = 60.0
 TEN_SECONDS = 10.0
 RESERVED_PERCENT = 20
 """Share that only cancels, closes and the queries of a stop may spend."""
+LEAST_FOR_STOPS = 150
+"""Weight of a minute that they may spend however little was configured: cancels, and the list that confirms them."""
 SILENCE = 60.0
 """Seconds without a request after a 429 or 418 that does not say how long."""
 
@@ -87,15 +89,17 @@ class Budget:
         weight_per_minute: int,
         orders_per_ten_seconds: int = 100,
         reserved_percent: int = RESERVED_PERCENT,
+        least_for_stops: int = 0,
     ) -> None:
         if not RESERVED_PERCENT <= reserved_percent < 100:
             raise ValueError(f"reserved_percent is from {RESERVED_PERCENT} to 99, got {reserved_percent}")
         self._monotonic = monotonic
-        self._reserved = reserved_percent
+        self._reserved, self._least = reserved_percent, least_for_stops
         self.weight = Window(MINUTE, weight_per_minute)
         self.orders = Window(TEN_SECONDS, orders_per_ten_seconds)
         self._silent_until = 0.0
         self._why = ""
+        self._owed, self._owed_at = 0, 0.0
 
     def spend(self, lane: Lane, weight: int, *, is_order: bool = False) -> Wait | None:
         """Take `weight` from the budget, or say how long to wait. Nothing passes while the exchange wants silence."""
@@ -103,10 +107,15 @@ class Budget:
         if now < self._silent_until:
             return Wait(self._why, self._silent_until - now)
         seconds = self.weight.wait(now, weight, self._limit(self.weight, lane))
+        if lane is Lane.STOP and seconds > 0:
+            # Nothing else may spend what comes free until this fits, or questions would keep it from ever fitting.
+            self._owed, self._owed_at = max(self._still_owed(now), weight), now
         if is_order:
             seconds = max(seconds, self.orders.wait(now, 1, self._limit(self.orders, lane)))
         if seconds > 0:
             return Wait("RATE_BUDGET", seconds)
+        if lane is Lane.STOP and weight >= self._owed:
+            self._owed = 0
         self.weight.add(now, weight)
         if is_order:
             self.orders.add(now, 1)
@@ -130,5 +139,10 @@ class Budget:
 
     def _limit(self, window: Window, lane: Lane) -> int:
         if lane is Lane.STOP:
-            return window.limit
-        return window.limit - -(-window.limit * self._reserved // 100)
+            return max(window.limit, self._least) if window is self.weight else window.limit
+        kept = -(-window.limit * self._reserved // 100)
+        return window.limit - (max(kept, self._still_owed(self._monotonic())) if window is self.weight else kept)
+
+    def _still_owed(self, now: float) -> int:
+        """Return what a stop could not spend yet. Who did not ask again for a minute has given up."""
+        return self._owed if now - self._owed_at < MINUTE else 0

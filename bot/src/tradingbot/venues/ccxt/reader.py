@@ -21,8 +21,10 @@ if TYPE_CHECKING:
     from tradingbot.venues.ccxt.limits import Lane
     from tradingbot.venues.ccxt.mapping import Rules, ToldFill
 
-WEIGHT_OPEN_ORDERS, WEIGHT_ALL_OPEN_ORDERS = 6, 80
 WEIGHT_BALANCES = 20
+WEIGHT_OPEN_ORDERS, WEIGHT_ALL_OPEN_ORDERS = 6, 80
+WEIGHT_LISTING = WEIGHT_ALL_OPEN_ORDERS + WEIGHT_BALANCES
+"""The list of all open orders with the balances that speak for or against an empty one: paid at once, or not asked."""
 WEIGHT_TICKER = 2
 
 
@@ -60,7 +62,7 @@ class Reader:
             found += told
         if symbols is None and not found:
             # An empty list is also what a broken gateway says: money that is set aside speaks against it.
-            money = await self.balances(lane)
+            money = await self.balances(lane, weight=0)
             if isinstance(money, Unavailable):
                 return Unavailable(f"no open order is listed, and the balances that could contradict it: {money.cause}")
             if money[0] != money[1]:
@@ -69,7 +71,7 @@ class Reader:
 
     async def open_orders(self, symbol: str | None, lane: Lane) -> list[OpenOrder] | Unavailable:
         """Ask for the open orders in a symbol, or in all."""
-        weight = WEIGHT_ALL_OPEN_ORDERS if symbol is None else WEIGHT_OPEN_ORDERS
+        weight = WEIGHT_LISTING if symbol is None else WEIGHT_OPEN_ORDERS
         reply = await self.gateway.call("fetch_open_orders", symbol, lane=lane, weight=weight)
         problem = reply.unreadable("list")
         if problem:
@@ -82,9 +84,11 @@ class Reader:
             self.names.learn(order.symbol, told.venue_id, order.client_id)
         return [order for _, order in found]
 
-    async def balances(self, lane: Lane) -> tuple[dict[str, Decimal], dict[str, Decimal]] | Unavailable:
+    async def balances(
+        self, lane: Lane, weight: int = WEIGHT_BALANCES
+    ) -> tuple[dict[str, Decimal], dict[str, Decimal]] | Unavailable:
         """Ask for what is owned of the connected symbols' assets: (free and set aside together, free alone)."""
-        reply = await self.gateway.call("fetch_balance", lane=lane, weight=WEIGHT_BALANCES)
+        reply = await self.gateway.call("fetch_balance", lane=lane, weight=weight)
         problem = reply.unreadable("dict")
         if problem:
             return Unavailable(problem)

@@ -14,7 +14,7 @@ from tradingbot.ports.venue import NOT_FOUND, Absent, Accepted, Found, Refused, 
 from tradingbot.venues.ccxt import mapping, markets, outcome, preflight
 from tradingbot.venues.ccxt.gateway import PROVEN, Credentials, Gateway, Reply
 from tradingbot.venues.ccxt.history import NotToldError
-from tradingbot.venues.ccxt.limits import Budget, Lane
+from tradingbot.venues.ccxt.limits import LEAST_FOR_STOPS, Budget, Lane
 from tradingbot.venues.ccxt.mapping import MalformedError, NativeFee, Rules
 from tradingbot.venues.ccxt.outcome import Ask, Missing
 from tradingbot.venues.ccxt.preflight import Preflight, Skew, Verdict
@@ -53,7 +53,8 @@ class CcxtVenue:
         options: Mapping[str, Any] | None = None,
     ) -> None:
         self.config, self.clock = config, clock
-        self.budget = Budget(clock.monotonic, config.weight_per_minute, config.orders_per_ten_seconds)
+        rates = (config.weight_per_minute, config.orders_per_ten_seconds)
+        self.budget = Budget(clock.monotonic, *rates, least_for_stops=LEAST_FOR_STOPS)
         self.gateway = Gateway(
             config.exchange,
             credentials,
