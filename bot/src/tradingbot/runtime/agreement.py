@@ -119,14 +119,14 @@ class Agreement:
         runner.step(resolve.answer(order, found, runner.now()))
 
     async def _look_up(self, client_id: str, symbol: str) -> answers.LookUp:
-        if self.real is None:
-            return await self.runner.venue.look_up(client_id, symbol)
-        return await self.real.look_up(client_id, symbol, urgent=self._urgent(client_id))
+        if self.real is not None:
+            return await self.real.look_up(client_id, symbol, urgent=self._urgent(client_id))
+        return await self.runner.venue.look_up(client_id, symbol)
 
     def _urgent(self, client_id: str) -> bool:
         """Tell whether a stop waits for what becomes of an order, or the order is being taken back."""
-        order = self.runner.order(client_id)
-        return self.runner.engine.board.stop is not None or (order is not None and order.ask is Ask.CANCEL)
+        order, stop = self.runner.order(client_id), self.runner.engine.board.stop
+        return stop is not None or (order is not None and order.ask is Ask.CANCEL)
 
     async def _fills(self, client_id: str, symbol: str, found: answers.Found) -> bool:
         """Book what was executed of an order; return whether all of it is told, so that an end is its end."""
@@ -179,8 +179,7 @@ class Agreement:
         for order in self.runner.engine.desk.live():
             if self._due(order):
                 await self.ask(order.intent.client_id, order.intent.symbol)
-        alive = self.runner.engine.state.orders
-        self._asked = {name: at for name, at in self._asked.items() if name in alive}
+        self._asked = {name: at for name, at in self._asked.items() if self.runner.order(name) is not None}
 
     def _due(self, order: Order) -> bool:
         intent = order.intent
