@@ -247,6 +247,7 @@ ROWS = {
 }
 
 
+@pytest.mark.long
 async def test_candles_that_cannot_be_are_left_out_and_their_silence_halts(
     database: str, bots: Callable[..., BotProcess]
 ) -> None:
