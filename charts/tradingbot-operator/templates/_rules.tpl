@@ -14,6 +14,7 @@ A unit test compares the two. It reads no Secret: it writes references, and the 
 - {apiGroups: [networking.k8s.io], resources: [networkpolicies], verbs: [get, list, watch, create, patch]}
 - {apiGroups: [policy], resources: [poddisruptionbudgets], verbs: [get, list, watch, create, patch]}
 - {apiGroups: [batch], resources: [jobs], verbs: [list, watch, create, patch, delete]}
+- {apiGroups: [apps], resources: [replicasets], verbs: [list, watch]}
 - {apiGroups: [""], resources: [pods], verbs: [list, watch]}
 - {apiGroups: [events.k8s.io], resources: [events], verbs: [create]}
 {{- end -}}

@@ -40,10 +40,12 @@ class BotAnswers:
             "stop": None,
             "last_stop": None,
         }
+        self.asked = 0
         answers = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
+                answers.asked += 1
                 body = json.dumps(answers.says).encode()
                 self.send_response(200)
                 self.send_header("Content-Length", str(len(body)))

@@ -73,7 +73,7 @@ def end(world: World, how: str = "Complete", **said: Any) -> None:
                 "name": f"{name}-x",
                 "namespace": NAMESPACE,
                 "labels": job["spec"]["template"]["metadata"]["labels"],
-                "ownerReferences": [{"kind": "Job", "name": name, "uid": "job", "controller": True}],
+                "ownerReferences": [{"kind": "Job", "name": name, "uid": job["metadata"]["uid"], "controller": True}],
             },
             "spec": job["spec"]["template"]["spec"],
             "status": {

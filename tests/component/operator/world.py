@@ -199,6 +199,7 @@ class World:
         deployment = self.kube.objects["Deployment", NAMESPACE, f"tradingbot-{name}"]
         template = deployment["spec"]["template"]
         config_map = template["spec"]["volumes"][0]["configMap"]["name"]
+        maker = self.replica_set(deployment)
         self.kube.put(
             "Pod",
             {
@@ -207,7 +208,12 @@ class World:
                     "namespace": NAMESPACE,
                     "labels": template["metadata"]["labels"],
                     "ownerReferences": [
-                        {"kind": "ReplicaSet", "name": f"tradingbot-{name}-abc", "uid": "rs", "controller": True}
+                        {
+                            "kind": "ReplicaSet",
+                            "name": maker["metadata"]["name"],
+                            "uid": maker["metadata"]["uid"],
+                            "controller": True,
+                        }
                     ],
                 },
                 "spec": template["spec"],
@@ -232,6 +238,14 @@ class World:
             }
 
         self.kube.edit("Deployment", NAMESPACE, f"tradingbot-{name}", counts)
+
+    def replica_set(self, deployment: dict[str, Any]) -> dict[str, Any]:
+        """Do what the Deployment controller does first."""
+        meta = deployment["metadata"]
+        owner = {"kind": "Deployment", "name": meta["name"], "uid": meta["uid"], "controller": True}
+        labels = deployment["spec"]["template"]["metadata"]["labels"]
+        made = {"name": f"{meta['name']}-abc", "namespace": NAMESPACE, "labels": labels, "ownerReferences": [owner]}
+        return self.kube.put("ReplicaSet", {"metadata": made})
 
     def later(self, seconds: float) -> None:
         self.time += timedelta(seconds=seconds)

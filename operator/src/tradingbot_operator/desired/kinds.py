@@ -43,6 +43,7 @@ POD_DISRUPTION_BUDGET: Final = Kind("PodDisruptionBudget", "policy", "v1", "podd
 CONFIG_MAP: Final = Kind("ConfigMap", "", "v1", "configmaps")
 SERVICE: Final = Kind("Service", "", "v1", "services")
 DEPLOYMENT: Final = Kind("Deployment", "apps", "v1", "deployments")
+REPLICA_SET: Final = Kind("ReplicaSet", "apps", "v1", "replicasets")
 POD: Final = Kind("Pod", "", "v1", "pods")
 JOB: Final = Kind("Job", "batch", "v1", "jobs")
 NAMESPACE: Final = Kind("Namespace", "", "v1", "namespaces")
@@ -61,4 +62,6 @@ CHILDREN: Final = (
 )
 """In the order in which they are written: what a pod needs before the Deployment that makes the pod."""
 
-BY_NAME: Final = {kind.kind: kind for kind in (TRADING_BOT, BACKUP_SCHEDULE, *CHILDREN, JOB, POD, NAMESPACE, EVENT)}
+BY_NAME: Final = {
+    kind.kind: kind for kind in (TRADING_BOT, BACKUP_SCHEDULE, *CHILDREN, REPLICA_SET, JOB, POD, NAMESPACE, EVENT)
+}

@@ -50,7 +50,10 @@ def ownership(obj: Mapping[str, Any], bot: str, uid: str) -> Ownership:
 
 
 def bot_of(kind: str, obj: Mapping[str, Any]) -> str | None:
-    """Return the name of the TradingBot that a child or a pod belongs to, or None."""
+    """Return the name of the TradingBot that is to look at a child or a pod, or None.
+
+    Of pods and what makes them it goes by names, which are anybody's claim: `reconcile.lineage` follows the uids.
+    """
     if kind == names.TRADING_BOT.kind:
         return None
     labels = obj["metadata"].get("labels") or {}
@@ -60,7 +63,8 @@ def bot_of(kind: str, obj: Mapping[str, Any]) -> str | None:
         return marked
     if _is_bot(owner):
         return str(owner["name"])
-    # A pod belongs to a ReplicaSet of the Deployment or to a Job; its labels alone would be anybody's claim.
+    if kind == "ReplicaSet":
+        return marked if owner.get("kind") == "Deployment" and owner.get("name") == child_name(marked or "") else None
     start = {"ReplicaSet": f"{child_name(marked or '')}-", "Job": child_name(marked or "")[:JOB_STEM]}
     made = str(owner.get("name")).startswith(start.get(str(owner.get("kind")), "?"))
     return marked if kind == "Pod" and made else None

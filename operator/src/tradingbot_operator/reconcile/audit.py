@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from tradingbot_operator.desired.kinds import CHILDREN, JOB, NAMESPACE, POD, TRADING_BOT
+from tradingbot_operator.desired.kinds import CHILDREN, JOB, NAMESPACE, POD, REPLICA_SET, TRADING_BOT
 from tradingbot_operator.desired.naming import CHILD_SELECTOR
 from tradingbot_operator.runtime.keys import ObjectId
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-FOLLOWED: tuple[Kind, ...] = (NAMESPACE, *CHILDREN, JOB, POD)
+FOLLOWED: tuple[Kind, ...] = (NAMESPACE, *CHILDREN, REPLICA_SET, JOB, POD)
 """Kinds with a watch of our own; that of the custom resources is kopf's."""
 WATCHED: tuple[Kind, ...] = (TRADING_BOT, *FOLLOWED)
 

@@ -20,9 +20,10 @@ from tradingbot_operator.policy.beside import altered
 from tradingbot_operator.policy.judging import Facts
 from tradingbot_operator.policy.live import Plan, decide, distrusted, unheard
 from tradingbot_operator.policy.preflight import JobLook, inputs_of, remembered, run_id
+from tradingbot_operator.reconcile.lineage import pods_of
 from tradingbot_operator.runtime.keys import Key, ObjectId
 from tradingbot_operator.status.live import LivePart
-from tradingbot_operator.status.pods import is_of, problem_of
+from tradingbot_operator.status.pods import problem_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -87,8 +88,8 @@ class LiveTrading:
         found = report.body.get("config_hash")
         if report.body.get("mode") != Mode.LIVE.value or not report.address or not isinstance(found, str):
             return plan
-        for pod in self._store.children(key, POD.kind):
-            present = is_of(pod, BOT_COMPONENT) and pod["spec"]["configMap"] == desired.config_map
+        for pod in pods_of(self._store, key, BOT_COMPONENT):
+            present = pod["spec"]["configMap"] == desired.config_map
             if present and pod["status"]["podIP"] == report.address:
                 return distrusted(plan, desired.config_hash, found)
         return plan
@@ -124,8 +125,7 @@ class LiveTrading:
 
     def _refused(self, key: Key) -> bool:
         """Return whether a pod of the bot has found other keys in its Secret than those that were approved."""
-        pods = [pod for pod in self._store.children(key, POD.kind) if is_of(pod, BOT_COMPONENT)]
-        problems = [problem_of(pod, key.namespace) for pod in pods]
+        problems = [problem_of(pod, key.namespace) for pod in pods_of(self._store, key, BOT_COMPONENT)]
         return any(problem is not None and problem.reason is Reason.ANOTHER_ACCOUNT for problem in problems)
 
     def _image_digest(self, key: Key, recorded: TradingBotStatus) -> str | None:
@@ -136,10 +136,8 @@ class LiveTrading:
         since, image = stamp(live.changed_at or live.since), live.approved.get("image")
         pods = [
             pod
-            for pod in self._store.children(key, POD.kind)
-            if is_of(pod, BOT_COMPONENT)
-            and pod["spec"]["image"] == image
-            and str(pod["metadata"].get("creationTimestamp")) >= since
+            for pod in pods_of(self._store, key, BOT_COMPONENT)
+            if pod["spec"]["image"] == image and str(pod["metadata"].get("creationTimestamp")) >= since
         ]
         pods.sort(key=lambda pod: str(pod["metadata"].get("creationTimestamp")))
         found = [pod["status"]["container"].get("imageID") for pod in pods]

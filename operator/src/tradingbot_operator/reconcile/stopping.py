@@ -12,14 +12,15 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from tradingbot_operator.desired.killjob import kill_job
-from tradingbot_operator.desired.kinds import DEPLOYMENT, JOB, POD
+from tradingbot_operator.desired.kinds import DEPLOYMENT, JOB
 from tradingbot_operator.desired.naming import KILL_COMPONENT, child_name
 from tradingbot_operator.desired.ownership import Ownership, controller_of, ownership
 from tradingbot_operator.desired.tradingbot import Desired, scaled_down, without_pods
 from tradingbot_operator.kube.errors import ConflictError
 from tradingbot_operator.policy import kill
+from tradingbot_operator.reconcile.lineage import pods_of
 from tradingbot_operator.runtime.keys import Key, ObjectId
-from tradingbot_operator.status.pods import has_started, is_of, is_ready
+from tradingbot_operator.status.pods import has_started, is_ready
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -114,6 +115,6 @@ class Stopping:
     def _job_pods(self, key: Key, stop: EmergencyStopStatus) -> list[dict[str, Any]]:
         if stop.kill is None:
             return []
-        pods = [pod for pod in self._store.children(key, POD.kind) if is_of(pod, KILL_COMPONENT)]
+        pods = pods_of(self._store, key, KILL_COMPONENT)
         mine = [pod for pod in pods if (controller_of(pod) or {}).get("name") == stop.kill.job]
         return sorted(mine, key=lambda pod: str(pod["metadata"].get("creationTimestamp")))

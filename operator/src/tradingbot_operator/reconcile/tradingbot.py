@@ -16,7 +16,7 @@ from tradingbot_operator.api.model import InvalidSpec, parse
 from tradingbot_operator.api.v1alpha1 import TradingBot, TradingBotStatus
 from tradingbot_operator.api.v1alpha1.safety import Mode
 from tradingbot_operator.api.v1alpha1.tradingbot import requested_stop
-from tradingbot_operator.desired.kinds import DEPLOYMENT, POD, TRADING_BOT
+from tradingbot_operator.desired.kinds import DEPLOYMENT, TRADING_BOT
 from tradingbot_operator.desired.naming import BOT_COMPONENT, child_name
 from tradingbot_operator.desired.tradingbot import build
 from tradingbot_operator.desired.workload import image_of
@@ -35,6 +35,7 @@ from tradingbot_operator.reconcile.children import Children, ensure_all, retryab
 from tradingbot_operator.reconcile.contests import Contests
 from tradingbot_operator.reconcile.deletion import Finalizers
 from tradingbot_operator.reconcile.latching import Latching
+from tradingbot_operator.reconcile.lineage import pods_of
 from tradingbot_operator.reconcile.live import LiveTrading, is_awaited, part_of
 from tradingbot_operator.reconcile.recorded import recorded_status, shown_of
 from tradingbot_operator.reconcile.reporting import Echoes, tell, write_status
@@ -44,7 +45,7 @@ from tradingbot_operator.runtime.controller import Result, RetryError
 from tradingbot_operator.runtime.keys import Key, ObjectId
 from tradingbot_operator.runtime.workqueue import Priority
 from tradingbot_operator.status.observation import BotReport, Observed, Obstacle
-from tradingbot_operator.status.pods import is_of, is_ready
+from tradingbot_operator.status.pods import is_ready
 from tradingbot_operator.status.tradingbot import Subject, derive
 from tradingbot_operator.status.transitions import Transition, is_routine, is_under_way, transitions
 
@@ -241,8 +242,8 @@ class TradingBotReconciler:
     def _deployment(self, scope: Scope) -> dict[str, Any] | None:
         return self._store.get(ObjectId(DEPLOYMENT.kind, scope.key.namespace, child_name(scope.key.name)))
 
-    def _pods(self, key: Key, component: str = BOT_COMPONENT) -> list[dict[str, Any]]:
-        return [pod for pod in self._store.children(key, POD.kind) if is_of(pod, component)]
+    def _pods(self, key: Key) -> list[dict[str, Any]]:
+        return pods_of(self._store, key, BOT_COMPONENT)
 
     def _observe(self, scope: Scope) -> Observed:
         pods = self._pods(scope.key)

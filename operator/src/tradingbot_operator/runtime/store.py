@@ -39,6 +39,7 @@ class _Entry:
     uid: str
     version: str
     owner: Key | None
+    controller: str
     generation: int
     body: bytes
 
@@ -79,7 +80,9 @@ class Store:
         if owner is not None:
             self._children.setdefault(owner, set()).add(oid)
         self._gone.pop(oid, None)
-        self._objects[oid] = _Entry(meta.get("uid", ""), version, owner, meta.get("generation", 0), body)
+        self._objects[oid] = _Entry(
+            meta.get("uid", ""), version, owner, _controller(meta), meta.get("generation", 0), body
+        )
         if known is None:
             return Change.ADDED
         return Change.SAME if known.body == body and known.uid == meta.get("uid", "") else Change.UPDATED
@@ -133,6 +136,16 @@ class Store:
         entry = self._objects.get(oid)
         return entry.owner if entry is not None else None
 
+    def uid(self, oid: ObjectId) -> str:
+        """Return the identity of an object, empty when it is unknown."""
+        entry = self._objects.get(oid)
+        return entry.uid if entry is not None else ""
+
+    def controller(self, oid: ObjectId) -> str:
+        """Return the identity of the object that controls an object, empty when nothing does or it is unknown."""
+        entry = self._objects.get(oid)
+        return entry.controller if entry is not None else ""
+
     def generation(self, oid: ObjectId) -> int:
         """Return the generation of an object's spec, 0 where the kind has none or the object is unknown."""
         entry = self._objects.get(oid)
@@ -167,6 +180,11 @@ class Store:
             siblings.discard(oid)
             if not siblings:
                 del self._children[owner]
+
+
+def _controller(meta: Mapping[str, Any]) -> str:
+    references = meta.get("ownerReferences") or ()
+    return next((str(reference.get("uid")) for reference in references if reference.get("controller")), "")
 
 
 def _newer(version: str, than: str) -> bool:

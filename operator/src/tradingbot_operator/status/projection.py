@@ -54,6 +54,12 @@ def _job(obj: dict[str, Any]) -> dict[str, Any]:
     return slim
 
 
+def _replica_set(obj: dict[str, Any]) -> dict[str, Any]:
+    """Keep whose it is: it stands between a pod and its Deployment."""
+    meta = obj["metadata"]
+    return {"metadata": {key: meta[key] for key in ("name", "namespace", "uid", "ownerReferences") if key in meta}}
+
+
 def _namespace(obj: dict[str, Any]) -> dict[str, Any]:
     """Keep what asks for a stop of all its bots."""
     meta = obj["metadata"]
@@ -71,6 +77,7 @@ PROJECTIONS: Final[dict[str, Callable[[dict[str, Any]], dict[str, Any]]]] = {
     "ConfigMap": _child,
     "Service": _child,
     "Deployment": _deployment,
+    "ReplicaSet": _replica_set,
     "Job": _job,
     "Namespace": _namespace,
     "Pod": project_pod,
