@@ -188,6 +188,14 @@ async def test_it_fits_a_phone(database: str, bots: Callable[..., BotProcess], p
         "(e.getBoundingClientRect().right > innerWidth || e.getBoundingClientRect().left < 0)).map(e => e.id)"
     )
     assert await page.run(wide) == []
+    # Every row of every table can be read without moving it sideways; looked at while all four have rows.
+    cut = await page.until(
+        "['positions', 'orders', 'trades', 'decisions'].every(id => document.querySelector(`#${id} tbody`)) && "
+        "{cut: [...document.querySelectorAll('.scroll, .cards td')].filter(e => e.scrollWidth > e.clientWidth)"
+        ".map(e => e.innerText)}",
+        120,
+    )
+    assert cut == {"cut": []}
     await page.click("#stop")
     await page.until("document.querySelector('#ask').open")
     assert await page.run("document.querySelector('#ask').getBoundingClientRect().width") <= PHONE[0]

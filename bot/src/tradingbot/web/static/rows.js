@@ -45,7 +45,7 @@ export function positions(list, currency) {
     time(p.opened),
     cell(close(p)),
   ]);
-  const columns = [["Symbol", "symbol"], ["Side"], ["Quantity", "num"], ["Entry", "num"], ["Price", "num"], [`Value, ${currency}`, "num"], [`P&L, ${currency}`, "num"], ["Stop", "num"], ["Target", "num"], ["Opened, UTC"], ["", "num"]];
+  const columns = [["Symbol", "symbol"], ["Side"], ["Quantity", "num"], ["Entry", "num"], ["Price", "num"], [`Value, ${currency}`, "num"], [`P&L, ${currency}`, "num"], ["Stop", "num"], ["Target", "num"], ["Opened, UTC", "opened"], ["", "num"]];
   fill($("positions"), columns, rows, "Nothing is held.");
 }
 
@@ -78,7 +78,7 @@ export function trades(list) {
     price(t.price),
     t.realized === "0" ? "" : cell(signed(t.realized), "", tone(t.realized)),
   ]);
-  const columns = [["Market time, UTC"], ["Symbol", "symbol"], ["Side"], ["Role"], ["Quantity", "num"], ["Price", "num"], ["P&L", "num"]];
+  const columns = [["Market time, UTC", "time"], ["Symbol", "symbol"], ["Side"], ["Role"], ["Quantity", "num"], ["Price", "num"], ["P&L", "num"]];
   fill($("trades"), columns, rows, "No trade yet.");
 }
 
@@ -90,6 +90,6 @@ export function decisions(list) {
     d.approved ? cell("approved", "", "good") : cell(d.code.toLowerCase().replaceAll("_", " "), "text", "bad"),
     cell(d.approved ? d.reason : `${d.reason}: ${d.meaning}`, "text"),
   ]);
-  const columns = [["Market time, UTC"], ["Symbol", "symbol"], ["What"], ["Answer"], ["Why"]];
+  const columns = [["Market time, UTC", "time"], ["Symbol", "symbol"], ["What"], ["Answer"], ["Why"]];
   fill($("decisions"), columns, rows, "The strategy has not proposed anything yet.");
 }
