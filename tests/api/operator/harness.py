@@ -136,6 +136,11 @@ class Namespace:
         status: Manifest = found.get("status", {})
         return status
 
+    def told(self, reason: str) -> Manifest | None:
+        """Return an Event with this reason, if there is one."""
+        found: list[Manifest] = self.list("Event")
+        return next((event for event in found if event["reason"] == reason), None)
+
     def wait_for_condition(self, kind: str, status: str, reason: str, bot: str = "a") -> Manifest:
         def look() -> Manifest | None:
             for condition in self.status(bot).get("conditions", []):

@@ -81,6 +81,9 @@ def test_what_the_job_says_is_in_the_status_and_the_bot_comes_back_only_with_its
         "a pod of the kill Job",
     )
     said = f'{{"kind": "kill", "stop_id": "{stop}", "state": "CANCELLED", "orders_cancelled": 3, "message": "gone"}}'
+    started = eventually(lambda: namespace.told("KillJobStarted"), "the Event that it was begun")
+    assert started["type"] == "Warning"
+    assert started["note"].startswith(f"Kill Job {job['metadata']['name']} stands in for the bot, stop {stop}: ")
     namespace.edit(
         "Pod",
         pod["metadata"]["name"],
@@ -104,6 +107,9 @@ def test_what_the_job_says_is_in_the_status_and_the_bot_comes_back_only_with_its
     outcome = eventually(lambda: namespace.status()["emergencyStop"].get("outcome"), "the outcome")
     assert (outcome["state"], outcome["ordersCancelled"], outcome["source"]) == ("CANCELLED", 3, "kill")
     eventually(lambda: namespace.status()["emergencyStop"]["kill"].get("finished"), "the Job has ended")
+    done = eventually(lambda: namespace.told("KillJobDone"), "the Event of what came of it")
+    note = f"Kill Job {job['metadata']['name']} ended, stop {stop}: CANCELLED. Orders cancelled: 3. gone"
+    assert (done["type"], done["note"], done["regarding"]["name"]) == ("Normal", note, "a")
     namespace.edit("TradingBot", "a", {"spec": {"emergencyStop": {"active": False}, "logLevel": "DEBUG"}})
     time.sleep(1)
     assert is_killed(namespace, "a"), "neither a reverted spec nor a new configuration brings the pod back"

@@ -100,6 +100,72 @@ async def test_a_bot_that_answers_is_left_to_stop_itself() -> None:
     assert world.requeues[KEY] == 1.0, "it is looked at every second until the exchange has confirmed"
 
 
+def told(world: World) -> list[tuple[str, str, str]]:
+    """The Events about kill Jobs: type, reason, note."""
+    events = [event for event in world.kube.of("Event") if event["reason"].startswith("KillJob")]
+    events.sort(key=lambda event: int(event["metadata"]["resourceVersion"]))
+    return [(event["type"], event["reason"], event["note"]) for event in events]
+
+
+async def test_what_the_job_cancelled_closed_and_left_is_told_once() -> None:
+    world = await killed(closePositions=True)
+    job, stop = jobs(world)[0]["metadata"]["name"], world.status()["emergencyStop"]["id"]
+    begun = ("Warning", "KillJobStarted", f"Kill Job {job} stands in for the bot, stop {stop}: ")
+    assert [(*found[:2], found[2][: len(begun[2])]) for found in told(world)] == [begun]
+    position = {"symbol": "BTC/USDT", "requested": "0.02", "residual": "0", "state": "FLAT"}
+    end(world, state="FLAT", orders_cancelled=2, positions=[position], message="all of it is sold")
+    await world.settle()
+    await look(world)
+    said = f"Kill Job {job} ended, stop {stop}: FLAT. Orders cancelled: 2. Closed: BTC/USDT 0.02. all of it is sold"
+    assert told(world)[1:] == [("Normal", "KillJobDone", said)]
+    await world.restart()
+    await look(world)
+    assert len(told(world)) == 2, "a new operator does not tell it again"
+
+
+async def test_a_job_that_fails_says_what_is_left_and_each_attempt_is_told_of() -> None:
+    world = await killed(closePositions=True)
+    job = jobs(world)[0]["metadata"]["name"]
+    positions = [
+        {"symbol": "BTC/USDT", "requested": "0.02", "residual": "0.01", "state": "RESIDUAL", "reason": "a thin book"},
+        {"symbol": "ETH/USDT", "requested": "1", "residual": "0.0001", "state": "FLAT_WITH_DUST"},
+    ]
+    orders = [
+        {"client_id": "tb1", "symbol": "BTC/USDT", "state": "CANCELLED"},
+        {"client_id": "tb2", "symbol": "BTC/USDT", "state": "UNKNOWN"},
+    ]
+    end(world, "Failed", state="RESIDUAL", orders_cancelled=1, orders=orders, positions=positions)
+    await world.settle()
+    kind, reason, note = told(world)[1]
+    assert (kind, reason) == ("Warning", "KillJobFailed")
+    assert note.endswith(
+        ": RESIDUAL. Orders cancelled: 1. Closed: ETH/USDT 1 but 0.0001. "
+        "Left: order tb2 BTC/USDT UNKNOWN, BTC/USDT 0.01 RESIDUAL."
+    )
+    # A person deletes the Job, which is another attempt.
+    world.kube.remove("Pod", NAMESPACE, f"{job}-x")
+    world.kube.remove("Job", NAMESPACE, job)
+    await world.settle()
+    world.later(60)
+    end(world, state="FLAT", orders_cancelled=1)
+    await world.settle()
+    assert [found[1] for found in told(world)] == ["KillJobStarted", "KillJobFailed", "KillJobDone"]
+
+
+async def test_a_job_that_ends_without_a_word_is_told_of_as_a_failure() -> None:
+    world = await killed()
+    job = jobs(world)[0]["metadata"]["name"]
+
+    def failed(whole: dict[str, Any]) -> None:
+        whole["status"] = {"conditions": [{"type": "Failed", "status": "True"}]}
+
+    world.kube.edit("Job", NAMESPACE, job, failed)
+    await world.settle()
+    kind, reason, note = told(world)[1]
+    assert (kind, reason) == ("Warning", "KillJobFailed")
+    assert note.endswith(f"UNKNOWN. The kill Job {job} ended without a word: look at the exchange yourself.")
+
+
 async def test_a_bot_that_is_not_stopped_is_never_killed() -> None:
     world = await trading()
     for failures in range(10):

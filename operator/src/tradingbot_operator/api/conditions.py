@@ -125,6 +125,12 @@ class Reason(StrEnum):
 
     # TradingBot: held back on purpose
     EMERGENCY_STOPPED = "EmergencyStopped", "An emergency stop is latched; only spec.resume with its id ends it."
+    KILL_JOB_STARTED = "KillJobStarted", "The bot does not answer: a kill Job carries its stop out at the exchange."
+    KILL_JOB_DONE = "KillJobDone", "The kill Job has done at the exchange what the stop asked for."
+    KILL_JOB_FAILED = (
+        "KillJobFailed",
+        "The kill Job ended without all that the stop asked for: look at the exchange yourself.",
+    )
     HALTED = "Halted", "A loss limit, or a lost database or price feed, stopped new entries."
     REDUCING = "Reducing", "The bot only closes positions; it opens none."
     PAUSED = "Paused", "The bot opens no positions; open ones are still managed."

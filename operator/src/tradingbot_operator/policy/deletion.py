@@ -10,7 +10,6 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from tradingbot_operator.api.v1alpha1.safety import DeletionPolicy, EmergencyStop
-from tradingbot_operator.policy.kill import is_verified
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -61,7 +60,7 @@ def may_go(obj: Mapping[str, Any], stop: EmergencyStopStatus | None) -> bool:
     policy = policy_of(obj)
     if is_forced(obj) or policy is DeletionPolicy.RETAIN:
         return True
-    if stop is None or not is_verified(stop) or not _is_confirmed(stop):
+    if stop is None or not stop.verified or not _is_confirmed(stop):
         return False
     return stop.close_positions or policy is not DeletionPolicy.FLATTEN
 
@@ -82,7 +81,7 @@ def what_is_left(obj: Mapping[str, Any], stop: EmergencyStopStatus | None) -> st
     wanted = "closed positions" if policy is DeletionPolicy.FLATTEN else "cancelled orders"
     outcome = stop.outcome if stop is not None else None
     said = f"{outcome.state}: {outcome.message}" if outcome is not None else "nothing yet"
-    if stop is not None and is_verified(stop) and not _is_confirmed(stop):
+    if stop is not None and stop.verified and not _is_confirmed(stop):
         said += " (by the bot's own ledger: its image is older than the question to the exchange)"
     return (
         f"The deletion waits until the exchange confirms {wanted} (deletionPolicy {policy.value}). It said {said}. To "

@@ -34,7 +34,6 @@ LOOK_SECONDS: Final = 1.0
 """How often a stop that is not verified yet is looked at."""
 RESUME_LOOK_SECONDS: Final = 60.0
 """How often it is looked at while the kill Job runs: its end wakes the operator, only giving up does not."""
-_VERIFIED: Final = {False: {"CANCELLED", "FLAT", "FLAT_WITH_DUST"}, True: {"FLAT", "FLAT_WITH_DUST"}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,14 +64,9 @@ class Sight:
         return not self.running and not self.asked
 
 
-def is_verified(stop: EmergencyStopStatus) -> bool:
-    """Return whether the exchange has confirmed all that the stop asked for."""
-    return stop.outcome is not None and stop.outcome.state in _VERIFIED[stop.close_positions]
-
-
 def why_kill(stop: EmergencyStopStatus, sight: Sight, now: datetime) -> str | None:
     """Return why the bot is not waited for any longer, or None while it is."""
-    if is_verified(stop):
+    if stop.verified:
         return None
     if not sight.running and sight.starting_since is not None and now - sight.starting_since < STARTING:
         return None
@@ -110,7 +104,7 @@ def is_held_down(stop: EmergencyStopStatus | None, resume: Resume | None, now: d
 
 def next_look(stop: EmergencyStopStatus | None) -> float | None:
     """Return in how many seconds time alone may change something."""
-    if stop is None or is_verified(stop):
+    if stop is None or stop.verified:
         return None
     if stop.kill is None:
         return LOOK_SECONDS
@@ -122,7 +116,7 @@ def needs_job(stop: EmergencyStopStatus | None) -> bool:
 
     A Job that ended without that stays, and is not repeated; who deletes it gets another attempt.
     """
-    return stop is not None and stop.kill is not None and not (stop.kill.finished and is_verified(stop))
+    return stop is not None and stop.kill is not None and not (stop.kill.finished and stop.verified)
 
 
 def ended(job: Mapping[str, Any] | None) -> str | None:

@@ -29,7 +29,7 @@ from tradingbot_operator.kube.errors import (
 from tradingbot_operator.policy.beside import besides
 from tradingbot_operator.policy.contest import Guard
 from tradingbot_operator.policy.deletion import has_finalizer, is_overdue, may_go, what_is_left
-from tradingbot_operator.policy.kill import is_held_down, is_verified, next_look
+from tradingbot_operator.policy.kill import is_held_down, next_look
 from tradingbot_operator.policy.stop import last_stop, read_report, refused
 from tradingbot_operator.reconcile.children import Children, ensure_all, retryable
 from tradingbot_operator.reconcile.contests import Contests
@@ -345,7 +345,7 @@ class TradingBotReconciler:
         config_map = scope.desired.config_map if scope.desired else ""
         chosen = max(pods, key=lambda pod: (is_ready(pod), pod["spec"]["configMap"] == config_map), default=None)
         reported = read_report(self._bots.report(scope.key).body)
-        confirmed = reported is not None and is_verified(reported)
+        confirmed = reported is not None and reported.verified
         resume = scope.bot.spec.resume if scope.bot else None
         resuming = recorded is not None and resume is not None and resume.stop_id == recorded.id
         urgent = is_awaited(scope.plan, self._bots.report(scope.key).body) or (stopping and (resuming or not confirmed))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from tradingbot_operator.api.conditions import ConditionStatus, ConditionType, Reason
 from tradingbot_operator.api.names import API_VERSION, TRADING_BOT
 from tradingbot_operator.desired.hashing import digest
+from tradingbot_operator.status.killing import kill_steps
 from tradingbot_operator.status.live import steps
 
 if TYPE_CHECKING:
@@ -34,7 +35,8 @@ def transitions(before: TradingBotStatus, after: TradingBotStatus) -> list[Trans
     if after.emergency_stop is not None and before.emergency_stop is None:
         note = f"Emergency stop {after.emergency_stop.id}: {after.emergency_stop.reason or 'no reason given'}"
         found.append(Transition(True, Reason.EMERGENCY_STOPPED.value, note))  # noqa: FBT003 - a warning
-    found += [Transition(step.warning, step.reason.value, step.note) for step in steps(before, after)]
+    done = (*kill_steps(before, after), *steps(before, after))
+    found += [Transition(step.warning, step.reason.value, step.note) for step in done]
     old, new = _degraded(before), _degraded(after)
     if new is not None and new.reason == Reason.CONTESTED.value:
         pass  # Told of when it is recognised, whatever else is wrong at that moment.

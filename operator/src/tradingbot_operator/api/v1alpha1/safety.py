@@ -1,7 +1,7 @@
 """Stops, resumption and approval: what a person says, and what the operator answers."""
 
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Final
 
 from pydantic import Field
 
@@ -183,6 +183,9 @@ class KillStatus(StatusModel):
     """Whether the Job has ended; its result is in outcome."""
 
 
+_VERIFIED: Final = {False: {"CANCELLED", "FLAT", "FLAT_WITH_DUST"}, True: {"FLAT", "FLAT_WITH_DUST"}}
+
+
 class EmergencyStopStatus(StatusModel):
     """The stop that is latched. It stays until spec.resume names its id."""
 
@@ -207,6 +210,11 @@ class EmergencyStopStatus(StatusModel):
     void_resume: Annotated[str, Text(64)] | None = None
     """Fingerprint of a spec.resume that was written while something still asked for the stop: it never counts. Another
     one does, with another reason."""
+
+    @property
+    def verified(self) -> bool:
+        """Whether the exchange has confirmed all that the stop asked for."""
+        return self.outcome is not None and self.outcome.state in _VERIFIED[self.close_positions]
 
 
 class LastStop(StatusModel):
