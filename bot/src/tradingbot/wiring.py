@@ -138,7 +138,8 @@ def subject(settings: Settings) -> str:
     A limit that came with a later version counts where it is set: a promotion is not begun anew by an upgrade.
     """
     strategy, values = settings.strategy, settings.risk.model_dump(mode="json")
-    later = {"max_stop_distance": None, "max_target_distance": None, "min_confidence": None, "autonomous": True}
+    later: dict[str, object] = dict.fromkeys(("max_stop_distance", "max_target_distance", "min_confidence"))
+    later |= {"autonomous": True, "max_price_jump": "0.2"}
     limits = {name: value for name, value in values.items() if name not in later or value != later[name]}
     text = msgspec.json.encode([terms.strategy_key(settings), sorted(strategy.symbols), limits], order="deterministic")
     return hashlib.sha256(text).hexdigest()[:16]

@@ -209,6 +209,7 @@ def drawn(dice: random.Random) -> Manifest:
         "minRiskRewardRatio": dice.choice([3, 3.5]),
         "onBreach": dice.choices(["Hold", "Flatten"], [9, 1])[0],
         "autonomous": dice.choice([True, False]),
+        "maxPriceJump": dice.choices([0.2, 0.5], [9, 1])[0],
     }
     optional = {
         "maxOrderValue": dice.choice([None, 100, 100.5]),

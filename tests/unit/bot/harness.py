@@ -95,7 +95,8 @@ def config(limits: Limits | None = None, **changes: Any) -> EngineConfig:
         "strategy_key": "key",
         "quote": "USD",
         "capital": CAPITAL,
-        "limits": limits or Limits(cost=RULES.cost, commission=RULES.commission),
+        # Markets of tests move in leaps; `test_jumps` is about what is believed of them.
+        "limits": limits or Limits(cost=RULES.cost, commission=RULES.commission, max_price_jump=Decimal(1)),
         "strategy_interval": MINUTE,
         "equity_interval": 60 * MINUTE,
     }

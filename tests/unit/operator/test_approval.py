@@ -101,6 +101,7 @@ RISKED_VALUES: dict[str, st.SearchStrategy[Any]] = {
     "risk.maxTargetDistance": st.none() | fractions,
     "risk.minConfidence": st.none() | fractions,
     "risk.autonomous": st.booleans(),
+    "risk.maxPriceJump": fractions,
     "risk.onBreach": st.sampled_from(["Hold", "Flatten"]),
     "promotion.minDays": counts,
     "promotion.minTrades": counts,
@@ -312,9 +313,9 @@ def test_the_digest_of_today_is_the_digest_of_tomorrow() -> None:
 
 def test_a_limit_that_forbids_nothing_is_not_part_of_the_digest() -> None:
     """Approvals from before there was `autonomous` stay good, and it cannot be taken away from an approved bot."""
-    assert required_digest(spec(risk={"maxOrderValue": 5000, "autonomous": True}), IDENTITY) == required_digest(
-        spec(), IDENTITY
-    )
+    usual = {"maxOrderValue": 5000, "autonomous": True, "maxPriceJump": 0.2}
+    assert required_digest(spec(risk=usual), IDENTITY) == required_digest(spec(), IDENTITY)
+    assert required_digest(spec(risk={**usual, "maxPriceJump": 0.3}), IDENTITY) != required_digest(spec(), IDENTITY)
     careful = Risk(autonomous=False)
     digest = required_digest(spec(risk=careful.to_manifest()), IDENTITY)
     assert digest_before_tightening(spec(risk={}), IDENTITY, careful) is None
@@ -338,6 +339,7 @@ limits = st.builds(
     max_target_distance=st.none() | fractions,
     min_confidence=st.none() | fractions,
     autonomous=st.booleans(),
+    max_price_jump=st.sampled_from([0.2, 0.5]),
     on_breach=st.sampled_from(["Hold", "Flatten"]),
 )
 OPPOSITE = {
@@ -385,6 +387,8 @@ def test_tightening_twice_is_tightening(first: Risk, second: Risk, third: Risk) 
         ({"autonomous": False}, Change.TIGHTENED),
         ({"autonomous": False, "max_drawdown": 0.2}, Change.MIXED),
         ({"on_breach": "Flatten"}, Change.MIXED),
+        ({"max_price_jump": 0.1}, Change.MIXED),
+        ({"max_price_jump": 0.3}, Change.MIXED),
         ({"max_drawdown": 0.1, "max_position_size": 0.3}, Change.MIXED),
     ],
 )

@@ -22,6 +22,7 @@ SPEC = {
         "maxTargetDistance": 0.5,
         "minConfidence": 0.6,
         "autonomous": False,
+        "maxPriceJump": 0.5,
     },
     "simulation": {
         "feed": {"type": "Recorded", "dataset": "recorded"},
@@ -60,6 +61,7 @@ def test_a_limit_that_is_not_set_is_not_written() -> None:
         "max_target_distance",
         "min_confidence",
         "autonomous",
+        "max_price_jump",
     }
     assert "order_confirmation_seconds" not in written["exchange"]
     assert CONFIG["exchange"]["order_confirmation_seconds"] == BOT.spec.exchange.order_confirmation_seconds

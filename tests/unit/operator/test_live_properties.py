@@ -156,6 +156,6 @@ def test_a_live_bot_that_leaves_is_judged_whatever_it_says(report: dict[str, Any
 def test_the_tightest_of_two_allows_no_more_than_either(first: Any, second: Any) -> None:
     found = tightest(first, second)
     assert compare_limits(first, found) in {Change.SAME, Change.TIGHTENED}
-    same_breach = second.model_copy(update={"on_breach": first.on_breach})
-    assert compare_limits(same_breach, found) in {Change.SAME, Change.TIGHTENED}
+    neither = {"on_breach": first.on_breach, "max_price_jump": first.max_price_jump}
+    assert compare_limits(second.model_copy(update=neither), found) in {Change.SAME, Change.TIGHTENED}
     type(found).model_validate(found.to_manifest())

@@ -136,6 +136,8 @@ class RiskSection(_Section):
     """Largest value of one order in quote currency; without it, max_position_size alone limits an order."""
     max_orders_per_minute: Annotated[int, Field(ge=1, le=10_000)] = 60
     price_collar: Fraction = Decimal("0.05")
+    max_price_jump: Fraction = Decimal("0.2")
+    """A price further from the one before it counts only once a second one confirms it."""
     max_stop_distance: Fraction | None = None
     """Largest distance of a stop-loss from the price; without it, ten times price_collar."""
     max_target_distance: Fraction | None = None

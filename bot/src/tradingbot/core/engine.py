@@ -11,6 +11,7 @@ import msgspec
 from tradingbot.core import commands, confirm, flattening, judging, memory, stops, switches
 from tradingbot.core.desk import Desk
 from tradingbot.core.equity import Equity
+from tradingbot.core.jumps import Jumps
 from tradingbot.core.snapshot import EngineState
 from tradingbot.domain import events
 from tradingbot.domain.effects import Decide, Effect
@@ -74,6 +75,8 @@ class Engine:
         self.restored = memory.read(self.state, self.strategies, config.strategy_key)
         """Symbols whose strategy goes on where it was; the others want to be warmed up."""
         self._equity = Equity(self.desk, self.state, config.quote)
+        self._jumps = Jumps(self.desk, self.state)
+        self._calm = self._jumps.calm
         self._contexts: dict[str, Context] = {}
         self._listeners = {symbol: one.on_tick for symbol, one in self.strategies.items() if one.hears_ticks()}
         self._dispatch: dict[type, Callable[[Any], None]] = {
@@ -104,6 +107,7 @@ class Engine:
     def config(self, config: EngineConfig) -> None:
         self._config = self.desk.config = config
         self._contexts.clear()
+        self._calm.clear()
         self._equity.due = 0
 
     # -- life ------------------------------------------------------------------------------------------------------
@@ -178,10 +182,11 @@ class Engine:
     # -- market ----------------------------------------------------------------------------------------------------
 
     def _on_candle(self, candle: Candle) -> None:
-        strategy = self.strategies.get(candle.symbol)
+        strategy, mark = self.strategies.get(candle.symbol), self.state.marks.get(candle.symbol)
+        before = mark.price if mark is not None else None
         if not self._price(candle, candle.close, candle.gap) or strategy is None:
             return
-        proposals = self._ask(strategy.on_candle, candle)
+        proposals = self._ask(strategy.on_candle, self._jumps.trimmed(candle, before))
         asked = self.state.asked.get(candle.symbol)
         if asked is not None and candle.ts - asked < self._config.strategy_interval:
             # It sees every candle, so that its indicators are whole; its wishes count once per interval.
@@ -209,6 +214,11 @@ class Engine:
             return False
         if self.state.waiting:
             confirm.tend(self)
+        calm = self._calm.get(event.symbol)
+        if calm is None or not calm[0] <= price <= calm[1]:
+            if self._jumps.holds(event, price):
+                return False
+            self._show_released()
         moved = self._equity.take(event.symbol, event.ts, price, gap)
         if moved or self.desk.fresh or self.state.now >= self._equity.due:
             limits = self._config.limits
@@ -218,6 +228,16 @@ class Engine:
                     self._flatten(reason)
         self.desk.watch(event.symbol)
         return True
+
+    def _show_released(self) -> None:
+        """Let a strategy have seen what was held back and is confirmed now; what it proposes is ignored."""
+        released, self._jumps.released = self._jumps.released, []
+        for event in released:
+            strategy = self.strategies.get(event.symbol)
+            if strategy is not None and isinstance(event, Candle):
+                self._ask(strategy.on_candle, event)
+            elif event.symbol in self._listeners:
+                self._ask(self._listeners[event.symbol], event)
 
     def _ask(self, listener: Callable[[Context, Any], Iterable[Proposal]], event: MarketEvent) -> Sequence[Proposal]:
         try:

@@ -11,6 +11,7 @@ from tradingbot.core.stops import Listing, Stopped
 from tradingbot.core.tally import Tally
 from tradingbot.domain.errors import BrokenInvariantError
 from tradingbot.domain.instrument import Instrument
+from tradingbot.domain.market import Candle, Tick
 from tradingbot.domain.orders import Order, Role, Side
 from tradingbot.ledger.book import Book
 from tradingbot.risk.budget import RateBudget
@@ -86,6 +87,16 @@ class Mark(msgspec.Struct):
     gap: int = 0
 
 
+class Held(msgspec.Struct):
+    """A price that is not believed yet."""
+
+    price: int
+    """In ticks."""
+    ts: int
+    events: list[Candle | Tick]
+    """What it came with, for the strategy if it is confirmed."""
+
+
 class EngineState(msgspec.Struct, kw_only=True):
     """Everything that the next step depends on, except the board (its durable part is the table of latches)."""
 
@@ -95,6 +106,10 @@ class EngineState(msgspec.Struct, kw_only=True):
     guard: EquityGuard | None = None
     budget: RateBudget = msgspec.field(default_factory=RateBudget)
     marks: dict[str, Mark] = {}
+    held: dict[str, Held] = {}
+    """By symbol, a price that is far from the mark, until the next one says whether it counts."""
+    held_told: dict[str, int] = {}
+    """By symbol, when people were told of one last."""
     instruments: dict[str, Instrument] = {}
     intents: int = 0
     """Number of intents of this epoch."""

@@ -43,6 +43,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """False: every entry of the strategy waits for a person."""
     price_collar: Decimal = Decimal("0.05")
     """Largest distance of an execution from the last price, as a fraction."""
+    max_price_jump: Decimal = Decimal("0.2")
+    """A price further from the one before it than this fraction counts only once a second one confirms it."""
     on_breach: OnBreach = OnBreach.HOLD
     cost: Decimal = Decimal(0)
     """One-way cost of an order as a fraction of its value: commission, half the spread, slippage."""
@@ -68,6 +70,7 @@ CHANGEABLE = (
     "min_confidence",
     "autonomous",
     "price_collar",
+    "max_price_jump",
     "on_breach",
 )
 """Limits that can be changed while the bot runs."""

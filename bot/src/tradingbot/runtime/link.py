@@ -161,9 +161,11 @@ class Live:
 
     async def _between(self, runner: Runner) -> None:
         """Show prices between the closes of candles: limits and targets look at them as well."""
-        marks = runner.engine.state.marks
+        state = runner.engine.state
         for symbol, price in sorted(self.feed.prices().items()):
-            if symbol in marks and marks[symbol].price != price:
+            # A price that is held back and read once more is no second one.
+            last = state.held.get(symbol) or state.marks.get(symbol)
+            if last is not None and last.price != price:
                 await runner.on_market(Tick(runner.now(), symbol, price, 0))
 
     def _catch_up(self, runner: Runner, candle: Candle) -> None:

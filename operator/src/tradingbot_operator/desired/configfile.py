@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
 from tradingbot_operator.api.v1alpha1.safety import Mode
-from tradingbot_operator.api.v1alpha1.trading import Faults, Resolution
+from tradingbot_operator.api.v1alpha1.trading import Faults, Resolution, Risk
 
 if TYPE_CHECKING:
     from tradingbot_operator.api.v1alpha1.live import LiveStatus
@@ -110,9 +110,12 @@ def _risk(spec: TradingBotSpec) -> dict[str, Any]:
     given = {name: _number(value) for name in optional if (value := getattr(risk, name)) is not None}
     # Only where it says something: a bot's image from before there was such a limit refuses to start with its name.
     autonomous = {} if risk.autonomous else {"autonomous": False}
+    usual = risk.max_price_jump == Risk.model_fields["max_price_jump"].default
+    jump = {} if usual else {"max_price_jump": _number(risk.max_price_jump)}
     return (
         given
         | autonomous
+        | jump
         | {
             "max_drawdown": _number(risk.max_drawdown),
             "daily_loss_limit": _number(risk.daily_loss_limit),

@@ -16,12 +16,12 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
 from tradingbot_operator.api.v1alpha1.safety import Mode
+from tradingbot_operator.api.v1alpha1.trading import Risk
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import datetime
 
-    from tradingbot_operator.api.v1alpha1.trading import Risk
     from tradingbot_operator.api.v1alpha1.tradingbot import TradingBotSpec
 
 VERSION: Final = "tradingbots.dev/approval/v2"
@@ -116,8 +116,9 @@ def _digest(spec: TradingBotSpec, identity: Identity, risk: Risk) -> str:
 
 
 def _limits(risk: dict[str, Any]) -> dict[str, Any]:
-    """Leave out `autonomous` where it forbids nothing: approvals from before there was such a limit stay good."""
-    return {name: value for name, value in risk.items() if name != "autonomous" or value is False}
+    """Leave out later limits where they say what was so before: approvals from before there were such stay good."""
+    usual = {"autonomous": True, "maxPriceJump": Risk.model_fields["max_price_jump"].default}
+    return {name: value for name, value in risk.items() if name not in usual or value != usual[name]}
 
 
 def canonical(value: Any) -> str:
@@ -172,8 +173,9 @@ _TIGHTER_WHEN_LOWER: Final = (
     "autonomous",
 )
 _TIGHTER_WHEN_HIGHER: Final = ("min_risk_reward_ratio", "min_confidence")
-_NEITHER: Final = ("on_breach",)
-"""To hold or to flatten: neither is the safer one, so a change of it is both tighter and looser."""
+_NEITHER: Final = ("on_breach", "max_price_jump")
+"""Neither is the safer one, so a change is both tighter and looser: to hold or to flatten, to believe a price that is
+alone or to follow the market one price late."""
 COMPARED: Final = frozenset({*_TIGHTER_WHEN_LOWER, *_TIGHTER_WHEN_HIGHER, *_NEITHER})
 
 

@@ -102,6 +102,9 @@ class Risk(ApiModel):
     price_collar: Fraction = Decimal("0.05")
     """Largest distance of an order's price from the market's, as a fraction of the market's price. It catches wrong
     prices before the exchange does."""
+    max_price_jump: Fraction = Decimal("0.2")
+    """How far a price may lie from the one before it, as a fraction, to be believed at once. One further away counts
+    only when a second price confirms it: a single wrong trade leads to nothing. With 1 no fall is held back."""
     max_stop_distance: Fraction | None = None
     """Largest distance of a stop-loss from the price, as a fraction of the price. Entries with a stop further away are
     denied. Without it, ten times priceCollar."""
