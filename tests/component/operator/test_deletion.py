@@ -135,7 +135,52 @@ async def test_what_a_bot_says_by_its_ledger_alone_lets_nothing_go(
     await answers(world, state, confirmed=confirmed)
     assert world.condition("Degraded")["reason"] == "DeletionBlocked"
     await answers(world, state)
+    # Once somebody else asks the exchange in its place, its own word is from before.
+    assert finalizers(world) == ([FINALIZER] if confirmed is None else [])
+
+
+@pytest.mark.parametrize(("policy", "state"), [("CancelOrders", "CANCELLED"), ("Flatten", "FLAT")])
+async def test_the_exchange_is_asked_for_a_bot_of_an_older_image_by_the_kill_job_of_that_image(
+    policy: str, state: str
+) -> None:
+    """It has cancelled what its ledger knows, and never says more: nobody has to wait, and nobody to force it."""
+    world = await LiveWorld().live(deletionPolicy=policy)
+    image = world.kube.objects["Deployment", NAMESPACE, "tradingbot-a"]["spec"]["template"]["spec"]["containers"][0]
+    world.later(3600)
+    await delete(world)
+    await answers(world, "PENDING", confirmed=None)
+    assert jobs(world) == [], "it is still at it"
+    await answers(world, state, confirmed=None)
+    (job,) = jobs(world)
+    assert job["spec"]["template"]["spec"]["containers"][0]["image"] == image["image"]
+    assert "older than the question" in stop_of(world)["kill"]["reason"]
+    assert f"the kill Job {job['metadata']['name']} asks the exchange" in world.condition("Progressing")["message"]
+    assert finalizers(world) == [FINALIZER]
+    world.end_kill("Failed", state="UNKNOWN")
+    await world.settle()
+    assert finalizers(world) == [FINALIZER], "the exchange did not answer"
+    world.kube.remove("Pod", NAMESPACE, f"{job['metadata']['name']}-x")
+    world.kube.remove("Job", NAMESPACE, job["metadata"]["name"])
+    await world.settle()
+    world.end_kill(state=state)
+    await world.settle()
     assert finalizers(world) == []
+
+
+@pytest.mark.parametrize("how", ["Retain", "forced", "not deleted"])
+async def test_a_bot_of_an_older_image_that_waits_for_nothing_is_not_killed(how: str) -> None:
+    world = await LiveWorld().live(deletionPolicy="CancelOrders")
+    if how == "not deleted":
+        await world.apply(deletionPolicy="CancelOrders", emergencyStop={"active": True})
+    else:
+        if how == "forced":
+            await annotate(world, "true")
+        else:
+            await world.apply(deletionPolicy="Retain")
+        await delete(world)
+    if stop_of(world):
+        await answers(world, "CANCELLED", confirmed=None)
+    assert jobs(world) == []
 
 
 async def test_a_live_bot_that_does_not_answer_is_killed_with_its_own_keys() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import pytest
@@ -61,34 +60,6 @@ def command(job: dict[str, Any]) -> list[str]:
     return found
 
 
-def end(world: World, how: str = "Complete", **said: Any) -> None:
-    """Do what kubelet and Job controller do when the last kill Job ends with these words."""
-    job = jobs(world)[-1]
-    name = job["metadata"]["name"]
-    report = {"kind": "kill", "stop_id": world.status()["emergencyStop"]["id"], "state": "CANCELLED"} | said
-    world.kube.put(
-        "Pod",
-        {
-            "metadata": {
-                "name": f"{name}-x",
-                "namespace": NAMESPACE,
-                "labels": job["spec"]["template"]["metadata"]["labels"],
-                "ownerReferences": [{"kind": "Job", "name": name, "uid": job["metadata"]["uid"], "controller": True}],
-            },
-            "spec": job["spec"]["template"]["spec"],
-            "status": {
-                "phase": "Succeeded",
-                "containerStatuses": [{"name": "bot", "state": {"terminated": {"message": json.dumps(report)}}}],
-            },
-        },
-    )
-
-    def ended(whole: dict[str, Any]) -> None:
-        whole["status"] = {"conditions": [{"type": how, "status": "True"}]}
-
-    world.kube.edit("Job", NAMESPACE, name, ended)
-
-
 async def test_a_bot_that_answers_is_left_to_stop_itself() -> None:
     world = await trading()
     world.create(emergencyStop={"active": True})
@@ -113,7 +84,7 @@ async def test_what_the_job_cancelled_closed_and_left_is_told_once() -> None:
     begun = ("Warning", "KillJobStarted", f"Kill Job {job} stands in for the bot, stop {stop}: ")
     assert [(*found[:2], found[2][: len(begun[2])]) for found in told(world)] == [begun]
     position = {"symbol": "BTC/USDT", "requested": "0.02", "residual": "0", "state": "FLAT"}
-    end(world, state="FLAT", orders_cancelled=2, positions=[position], message="all of it is sold")
+    world.end_kill(state="FLAT", orders_cancelled=2, positions=[position], message="all of it is sold")
     await world.settle()
     await look(world)
     said = f"Kill Job {job} ended, stop {stop}: FLAT. Orders cancelled: 2. Closed: BTC/USDT 0.02. all of it is sold"
@@ -134,7 +105,7 @@ async def test_a_job_that_fails_says_what_is_left_and_each_attempt_is_told_of() 
         {"client_id": "tb1", "symbol": "BTC/USDT", "state": "CANCELLED"},
         {"client_id": "tb2", "symbol": "BTC/USDT", "state": "UNKNOWN"},
     ]
-    end(world, "Failed", state="RESIDUAL", orders_cancelled=1, orders=orders, positions=positions)
+    world.end_kill("Failed", state="RESIDUAL", orders_cancelled=1, orders=orders, positions=positions)
     await world.settle()
     kind, reason, note = told(world)[1]
     assert (kind, reason) == ("Warning", "KillJobFailed")
@@ -147,7 +118,7 @@ async def test_a_job_that_fails_says_what_is_left_and_each_attempt_is_told_of() 
     world.kube.remove("Job", NAMESPACE, job)
     await world.settle()
     world.later(60)
-    end(world, state="FLAT", orders_cancelled=1)
+    world.end_kill(state="FLAT", orders_cancelled=1)
     await world.settle()
     assert [found[1] for found in told(world)] == ["KillJobStarted", "KillJobFailed", "KillJobDone"]
 
@@ -220,7 +191,7 @@ async def test_what_the_job_says_becomes_the_outcome(state: str) -> None:
     world = await killed()
     orders = [{"client_id": "tb-1", "symbol": "BTC/USD", "state": "CANCELLED", "reason": ""}]
     positions = [{"symbol": "BTC/USD", "requested": "0.5", "residual": "0", "state": "FLAT", "reason": ""}]
-    end(world, state=state, orders_cancelled=1, orders=orders, positions=positions, message="done")
+    world.end_kill(state=state, orders_cancelled=1, orders=orders, positions=positions, message="done")
     await world.settle()
     outcome = world.status()["emergencyStop"]["outcome"]
     assert (outcome["state"], outcome["source"], outcome["ordersCancelled"]) == (state, "kill", 1)
@@ -246,14 +217,14 @@ async def test_a_job_that_ends_without_a_word_is_unknown_and_says_where_to_look(
 
 async def test_the_words_of_another_stop_count_for_nothing() -> None:
     world = await killed()
-    end(world, stop_id="another-1")
+    world.end_kill(stop_id="another-1")
     await world.settle()
     assert world.status()["emergencyStop"]["outcome"]["state"] == "UNKNOWN"
 
 
 async def test_a_job_that_failed_is_tried_again_when_a_person_deletes_it() -> None:
     world = await killed()
-    end(world, "Failed", state="UNKNOWN")
+    world.end_kill("Failed", state="UNKNOWN")
     await world.settle()
     name = jobs(world)[0]["metadata"]["name"]
     await look(world)
@@ -268,7 +239,7 @@ async def test_a_job_that_failed_is_tried_again_when_a_person_deletes_it() -> No
 
 async def test_a_job_that_has_done_its_work_is_not_made_again() -> None:
     world = await killed()
-    end(world)
+    world.end_kill()
     await world.settle()
     world.kube.remove("Job", NAMESPACE, jobs(world)[0]["metadata"]["name"])
     await look(world)
@@ -278,7 +249,7 @@ async def test_a_job_that_has_done_its_work_is_not_made_again() -> None:
 
 async def test_a_stop_that_is_to_close_positions_as_well_gets_a_job_of_its_own() -> None:
     world = await killed()
-    end(world)
+    world.end_kill()
     await world.settle()
     world.create(emergencyStop={"active": True, "closePositions": True})
     await world.settle()
@@ -340,7 +311,7 @@ async def test_the_bot_comes_back_with_the_resume_and_not_before_the_job_has_end
     world.create(emergencyStop={"active": False}, resume={"stopId": stop, "reason": "checked"})
     await world.settle()
     assert replicas(world) == 0, "the kill Job may still cancel orders"
-    end(world)
+    world.end_kill()
     await world.settle()
     assert replicas(world) == 1
     assert world.status()["emergencyStop"]["id"] == stop, "the bot has not lifted it yet"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -246,6 +247,35 @@ class World:
         labels = deployment["spec"]["template"]["metadata"]["labels"]
         made = {"name": f"{meta['name']}-abc", "namespace": NAMESPACE, "labels": labels, "ownerReferences": [owner]}
         return self.kube.put("ReplicaSet", {"metadata": made})
+
+    def end_kill(self, how: str = "Complete", **said: Any) -> None:
+        """Do what kubelet and Job controller do when the last kill Job ends with these words."""
+        job = next(job for job in reversed(self.kube.of("Job")) if "-kill-" in job["metadata"]["name"])
+        name = job["metadata"]["name"]
+        report = {"kind": "kill", "stop_id": self.status()["emergencyStop"]["id"], "state": "CANCELLED"} | said
+        self.kube.put(
+            "Pod",
+            {
+                "metadata": {
+                    "name": f"{name}-x",
+                    "namespace": NAMESPACE,
+                    "labels": job["spec"]["template"]["metadata"]["labels"],
+                    "ownerReferences": [
+                        {"kind": "Job", "name": name, "uid": job["metadata"]["uid"], "controller": True}
+                    ],
+                },
+                "spec": job["spec"]["template"]["spec"],
+                "status": {
+                    "phase": "Succeeded",
+                    "containerStatuses": [{"name": "bot", "state": {"terminated": {"message": json.dumps(report)}}}],
+                },
+            },
+        )
+
+        def ended(whole: dict[str, Any]) -> None:
+            whole["status"] = {"conditions": [{"type": how, "status": "True"}]}
+
+        self.kube.edit("Job", NAMESPACE, name, ended)
 
     def later(self, seconds: float) -> None:
         self.time += timedelta(seconds=seconds)

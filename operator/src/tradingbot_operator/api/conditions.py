@@ -125,7 +125,7 @@ class Reason(StrEnum):
 
     # TradingBot: held back on purpose
     EMERGENCY_STOPPED = "EmergencyStopped", "An emergency stop is latched; only spec.resume with its id ends it."
-    KILL_JOB_STARTED = "KillJobStarted", "The bot does not answer: a kill Job carries its stop out at the exchange."
+    KILL_JOB_STARTED = "KillJobStarted", "A kill Job carries the bot's stop out at the exchange; the event says why."
     KILL_JOB_DONE = "KillJobDone", "The kill Job has done at the exchange what the stop asked for."
     KILL_JOB_FAILED = (
         "KillJobFailed",

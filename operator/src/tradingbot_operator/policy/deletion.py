@@ -55,6 +55,11 @@ def is_forced(obj: Mapping[str, Any]) -> bool:
     return str(annotations.get(FORCE_ANNOTATION) or "").strip().lower() == "true"
 
 
+def waits(obj: Mapping[str, Any], stop: EmergencyStopStatus | None) -> bool:
+    """Return whether the object is deleted, and held until the exchange has confirmed something."""
+    return bool(obj["metadata"].get("deletionTimestamp")) and has_finalizer(obj) and not may_go(obj, stop)
+
+
 def may_go(obj: Mapping[str, Any], stop: EmergencyStopStatus | None) -> bool:
     """Return whether the object may go: the exchange confirmed what the policy asks for, or a person lets it go."""
     policy = policy_of(obj)
@@ -83,6 +88,8 @@ def what_is_left(obj: Mapping[str, Any], stop: EmergencyStopStatus | None) -> st
     said = f"{outcome.state}: {outcome.message}" if outcome is not None else "nothing yet"
     if stop is not None and stop.verified and not _is_confirmed(stop):
         said += " (by the bot's own ledger: its image is older than the question to the exchange)"
+        if stop.kill is not None:
+            said += f"; the kill Job {stop.kill.job} asks the exchange"
     return (
         f"The deletion waits until the exchange confirms {wanted} (deletionPolicy {policy.value}). It said {said}. To "
         f"leave the rest as it is: kubectl annotate tbot {meta['name']} -n {meta['namespace']} {FORCE_ANNOTATION}=true"

@@ -32,6 +32,7 @@ GIVE_UP: Final = timedelta(seconds=1200)
 """When a kill Job that never ended holds up a resume no longer: it has a deadline, and may not exist at all."""
 LOOK_SECONDS: Final = 1.0
 """How often a stop that is not verified yet is looked at."""
+OLDER_IMAGE: Final = "The bot's image is older than the question to the exchange, which its deletion waits for."
 RESUME_LOOK_SECONDS: Final = 60.0
 """How often it is looked at while the kill Job runs: its end wakes the operator, only giving up does not."""
 
@@ -64,10 +65,13 @@ class Sight:
         return not self.running and not self.asked
 
 
-def why_kill(stop: EmergencyStopStatus, sight: Sight, now: datetime) -> str | None:
-    """Return why the bot is not waited for any longer, or None while it is."""
+def why_kill(stop: EmergencyStopStatus, sight: Sight, now: datetime, *, deleting: bool = False) -> str | None:
+    """Return why the bot is not waited for any longer, or None. `deleting`: it is deleted when the exchange agrees."""
     if stop.verified:
-        return None
+        # It has done all that it can, and never says what the deletion waits for. The kill Job of the same image, which
+        # was approved, has always asked the exchange itself.
+        unable = deleting and stop.outcome is not None and stop.outcome.confirmed is None
+        return OLDER_IMAGE if unable else None
     if not sight.running and sight.starting_since is not None and now - sight.starting_since < STARTING:
         return None
     if sight.asked:

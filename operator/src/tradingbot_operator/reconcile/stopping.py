@@ -18,6 +18,7 @@ from tradingbot_operator.desired.ownership import Ownership, controller_of, owne
 from tradingbot_operator.desired.tradingbot import Desired, scaled_down, without_pods
 from tradingbot_operator.kube.errors import ConflictError
 from tradingbot_operator.policy import kill
+from tradingbot_operator.policy.deletion import waits
 from tradingbot_operator.reconcile.lineage import pods_of
 from tradingbot_operator.runtime.keys import Key, ObjectId
 from tradingbot_operator.status.pods import has_started, is_ready
@@ -42,14 +43,16 @@ class Stopping:
         self._now = now
         self._silent: dict[Key, datetime] = {}
 
-    def advance(self, key: Key, stop: EmergencyStopStatus, observed: Observed) -> EmergencyStopStatus:
+    def advance(self, key: Key, obj: Manifest, stop: EmergencyStopStatus, observed: Observed) -> EmergencyStopStatus:
         """Return the stop with what the kill Job found, and with the decision for one where it is time."""
         stop = kill.take_in(stop, self._job(key, stop), self._job_pods(key, stop))
         sight = self._sight(key, observed)
         known = stop.kill
         if known is not None and known.job == kill.job_of(key.name, stop):
             return stop
-        reason = known.reason if known is not None else kill.why_kill(stop, sight, self._now())
+        reason = (
+            known.reason if known is not None else kill.why_kill(stop, sight, self._now(), deleting=waits(obj, stop))
+        )
         return stop if reason is None else kill.begin(key.name, stop, reason, self._now())
 
     def forget(self, key: Key) -> None:
@@ -77,7 +80,7 @@ class Stopping:
         except ConflictError:
             log.info("the kill Job is there already", job=stop.kill.job)
             return written
-        log.error("the bot does not answer: a kill Job stops it", job=stop.kill.job, reason=stop.kill.reason)
+        log.error("a kill Job carries the stop out", job=stop.kill.job, reason=stop.kill.reason)
         return [*written, f"created Job {stop.kill.job}"]
 
     def _sight(self, key: Key, observed: Observed) -> kill.Sight:

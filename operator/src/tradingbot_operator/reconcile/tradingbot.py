@@ -235,7 +235,7 @@ class TradingBotReconciler:
         stop, known = self._latch(scope), scope.recorded.emergency_stop
         if stop is None:
             return False
-        stop = self._stopping.advance(scope.key, stop, self._observe(scope))
+        stop = self._stopping.advance(scope.key, scope.obj, stop, self._observe(scope))
         parts = ("id", "close_positions", "standing", "void_resume", "kill")
         return known is None or any(getattr(stop, part) != getattr(known, part) for part in parts)
 
@@ -262,7 +262,7 @@ class TradingBotReconciler:
             self._latching.forget(scope.key)
             self._stopping.forget(scope.key)
         else:
-            stop = self._stopping.advance(scope.key, stop, observed)
+            stop = self._stopping.advance(scope.key, scope.obj, stop, observed)
         common = Subject(
             name=scope.key.name,
             namespace=scope.key.namespace,
