@@ -91,11 +91,12 @@ class _Runner:
     def __init__(self, bot: Bot) -> None:
         self.bot, self.engine = bot, bot.engine
         self.wake, self.keeper = asyncio.Event(), SimpleNamespace(epoch=1)
+        self.cancels = self
 
     def step(self, event: Any) -> None:
         self.bot.step(event)
 
-    async def cancel_now(self) -> None:
+    async def now(self) -> None:
         return None
 
 

@@ -91,7 +91,7 @@ def test_every_test_that_a_document_names_exists() -> None:
         (str(document.relative_to(ROOT)), path, function)
         for document in committed_files()
         if document.suffix == ".md"
-        for path, function in re.findall(r"\b(tests/[\w/]+\.py)(?:::(\w+))?", text_of(document))
+        for path, function in re.findall(r"\b(tests/[\w/]+\.py)(?:::(?:[A-Z]\w*::)?(\w+))?", text_of(document))
     }
     assert len(named) > 50
     tests = {path: text_of(ROOT / path) if (ROOT / path).is_file() else "" for _, path, _ in named}

@@ -249,7 +249,7 @@ async def test_while_the_database_is_away_a_stop_that_closes_leaves_the_protecti
     life.process.store.commit = away  # type: ignore[method-assign]
     life.process.control.emergency_stop("api-1", "api", "now", close_positions=True)
     flushing = asyncio.create_task(life.process.runner.flush())
-    await life.process.runner.cancel_now()
+    await life.process.runner.cancels.now()
     for _ in range(50):
         await asyncio.sleep(0)
     assert life.process.runner.lost

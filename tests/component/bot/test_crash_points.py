@@ -20,7 +20,7 @@ from tests.component.bot.crash.world import Outage, World
 from tradingbot.core.desk import Desk
 from tradingbot.domain import events
 from tradingbot.reconcile import resolve
-from tradingbot.runtime.agreement import Agreement
+from tradingbot.runtime.inquiry import Inquiry
 from tradingbot.runtime.runner import Runner
 
 if TYPE_CHECKING:
@@ -144,16 +144,16 @@ def not_found_once_is_absent(patch: pytest.MonkeyPatch) -> None:
 
 def an_intent_of_a_dead_process_was_never_sent(patch: pytest.MonkeyPatch) -> None:
     """At the start, an order that was written and not answered is given up without asking."""
-    ask = Agreement.ask
+    ask = Inquiry.ask
 
-    async def hasty(self: Agreement, client_id: str, symbol: str) -> None:
+    async def hasty(self: Inquiry, client_id: str, symbol: str) -> None:
         order = self.runner.order(client_id)
         if order is not None and order.state == "INTENT":
             self.runner.step(events.Closed(self.runner.now(), client_id, events.End.EXPIRED, "never sent"))
             return
         await ask(self, client_id, symbol)
 
-    patch.setattr(Agreement, "ask", hasty)
+    patch.setattr(Inquiry, "ask", hasty)
 
 
 def unknown_orders_are_sent_again(patch: pytest.MonkeyPatch) -> None:
@@ -172,11 +172,11 @@ def unknown_orders_are_sent_again(patch: pytest.MonkeyPatch) -> None:
 def an_ended_order_has_no_more_fills(patch: pytest.MonkeyPatch) -> None:
     """An order that is found closed is ended without its fills."""
 
-    async def skip(self: Agreement, client_id: str, symbol: str, found: answers.Found) -> bool:
+    async def skip(self: Inquiry, client_id: str, symbol: str, found: answers.Found) -> bool:
         return True
 
-    patch.setattr(Agreement, "_fills", skip)
-    patch.setattr(Agreement, "book", lambda self, fills: False)
+    patch.setattr(Inquiry, "_fills", skip)
+    patch.setattr(Inquiry, "book", lambda self, fills: False)
 
 
 def a_cancel_that_was_lost_is_not_repeated(patch: pytest.MonkeyPatch) -> None:

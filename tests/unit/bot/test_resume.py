@@ -140,7 +140,8 @@ class Driver:
         self.engine = self.robot.engine
         self.wake, self.keeper = asyncio.Event(), SimpleNamespace(epoch=epoch)
         self.agreed = 0
-        self.agreement = SimpleNamespace(accept=False)
+        self.agreement = SimpleNamespace(accept=False, reconcile=self._reconcile)
+        self.cancels = SimpleNamespace(now=self.flush)
 
     def step(self, event: Any) -> None:
         self.robot.step(event)
@@ -148,13 +149,10 @@ class Driver:
     def collect(self, effects: Any) -> None:
         self.robot.take(effects)
 
-    async def reconcile(self) -> None:
+    async def _reconcile(self) -> None:
         self.agreed += 1
 
     async def flush(self, *, force: bool = False) -> None:
-        pass
-
-    async def cancel_now(self) -> None:
         pass
 
 

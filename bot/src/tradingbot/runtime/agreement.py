@@ -24,36 +24,30 @@ import msgspec
 from tradingbot.domain import effects as fx
 from tradingbot.domain import events, ids
 from tradingbot.domain.money import ZERO, plain, total
-from tradingbot.domain.orders import Ask, OrderState
 from tradingbot.domain.secrecy import describe
 from tradingbot.domain.states import State
 from tradingbot.observe import logs
 from tradingbot.ports import venue as answers
-from tradingbot.reconcile import diff, resolve
+from tradingbot.reconcile import diff
+from tradingbot.runtime.inquiry import DOUBT_SECONDS
 from tradingbot.runtime.strays import Strays
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
     from decimal import Decimal
 
-    from tradingbot.domain.orders import Order
-    from tradingbot.ports.venue import RealVenue, VenueReport
+    from tradingbot.ports.venue import VenueReport
+    from tradingbot.runtime.inquiry import Inquiry
     from tradingbot.runtime.runner import Runner
 
 RECONCILE_SECONDS, AGAIN_SECONDS = 30.0, 2.0
 """Between two reports: while everything agrees, and while it does not."""
-ORDER_SECONDS, DOUBT_SECONDS = 3.0, 1.0
-"""Between two questions for one order: while it rests, and while its fate is not known."""
 SILENCES = 2
 """So many reports in a row that do not come block entries."""
-VERIFY_SECONDS = 60.0
-"""So long the fills of an order that was cancelled are asked for."""
 LATCH_AFTER = 60.0
 """Seconds for which a difference may pass by itself, before a person has to look."""
 BALANCES = "balances"
 """Source of the latch."""
 
-_UNSURE = (OrderState.INTENT, OrderState.SENT, OrderState.UNKNOWN)
 _log = logs.get(__name__)
 
 
@@ -67,9 +61,8 @@ class Cursor(msgspec.Struct):
 class Agreement:
     """What a runner and its venue have in common."""
 
-    def __init__(self, runner: Runner) -> None:
-        self.runner = runner
-        self.real: RealVenue | None = runner.venue if isinstance(runner.venue, answers.RealVenue) else None
+    def __init__(self, runner: Runner, inquiry: Inquiry) -> None:
+        self.runner, self.inquiry, self.real = runner, inquiry, inquiry.real
         self.cursor = Cursor(runner.wall() if self.real is not None else 0)
         self.met = False
         """It agreed at least once since this runner began."""
@@ -82,10 +75,6 @@ class Agreement:
         self._suspects: dict[str, Decimal] = {}
         self._since: float | None = None
         self._silences = 0
-        self._asked: dict[str, float] = {}
-        self._unverified: dict[str, tuple[str, float]] = {}
-        self._behind: set[str] = set()
-        """Orders of which more was executed than is told: no balance can be explained meanwhile."""
 
     def save(self) -> bytes:
         """Write what is remembered of the venue."""
@@ -94,101 +83,6 @@ class Agreement:
     def load(self, saved: bytes) -> None:
         """Read what `save` wrote."""
         self.cursor = msgspec.json.decode(saved, type=Cursor)
-
-    # -- one order -------------------------------------------------------------------------------------------------
-
-    async def ask(self, client_id: str, symbol: str) -> None:
-        """Ask what became of an order; only an answer given twice says that it never arrived."""
-        runner = self.runner
-        if runner.order(client_id) is None or client_id in runner.sending:
-            return
-        self._asked[client_id] = runner.clock.monotonic()
-        try:
-            found = await self._look_up(client_id, symbol)
-            if isinstance(found, answers.Absent) and self.real is None:
-                found = await self._look_up(client_id, symbol)
-        except Exception as error:  # noqa: BLE001 - whatever a venue raises is no answer
-            found = answers.Unavailable(describe(error))
-        if isinstance(found, answers.Unavailable) or client_id in runner.sending:
-            return
-        if isinstance(found, answers.Found) and not await self._fills(client_id, symbol, found):
-            return
-        order = runner.order(client_id)
-        if order is None or not order.live or (isinstance(found, answers.Found) and found.live and _known(order)):
-            return
-        runner.step(resolve.answer(order, found, runner.now()))
-
-    async def _look_up(self, client_id: str, symbol: str) -> answers.LookUp:
-        if self.real is not None:
-            return await self.real.look_up(client_id, symbol, urgent=self._urgent(client_id))
-        return await self.runner.venue.look_up(client_id, symbol)
-
-    def _urgent(self, client_id: str) -> bool:
-        """Tell whether a stop waits for what becomes of an order, or the order is being taken back."""
-        order, stop = self.runner.order(client_id), self.runner.engine.board.stop
-        return stop is not None or (order is not None and order.ask is Ask.CANCEL)
-
-    async def _fills(self, client_id: str, symbol: str, found: answers.Found) -> bool:
-        """Book what was executed of an order; return whether all of it is told, so that an end is its end."""
-        order = self.runner.order(client_id)
-        if self.real is None or order is None or found.filled <= order.filled:
-            return True
-        told = await self._told(client_id, symbol)
-        if told is None:
-            self._behind.add(client_id)
-            return False
-        self._behind.discard(client_id)
-        self.book(told)
-        return True
-
-    async def _told(self, client_id: str, symbol: str) -> tuple[events.Fill, ...] | None:
-        if self.real is None:
-            return None
-        try:
-            told = await self.real.fills_of(client_id, symbol, urgent=self._urgent(client_id))
-        except Exception as error:  # noqa: BLE001 - see ask
-            told = answers.Unavailable(describe(error))
-        return None if isinstance(told, answers.Unavailable) else told
-
-    def book(self, fills: Iterable[events.Fill]) -> bool:
-        """Book fills of ours, each once; return whether one was new."""
-        new = False
-        for fill in fills:
-            order = self.runner.order(fill.client_id)
-            if order is not None and fill.trade_id not in order.trades:
-                self.runner.step(fill)
-                new = True
-        return new
-
-    def verify(self, client_id: str, symbol: str) -> None:
-        """Ask for the fills of an order that has just ended: some may have happened on the way."""
-        if self.real is not None:
-            self._unverified[client_id] = (symbol, self.runner.clock.monotonic())
-
-    # -- all orders ------------------------------------------------------------------------------------------------
-
-    async def orders(self) -> None:
-        """Ask for every order that may have changed, each at its own pace."""
-        for client_id, (symbol, since) in list(self._unverified.items()):
-            told = await self._told(client_id, symbol)
-            if told is not None:
-                self.book(told)
-            if told is not None or self.runner.clock.monotonic() - since > VERIFY_SECONDS:
-                # What is never told shows in the balances.
-                self._unverified.pop(client_id, None)
-        for order in self.runner.engine.desk.live():
-            if self._due(order):
-                await self.ask(order.intent.client_id, order.intent.symbol)
-        self._asked = {name: at for name, at in self._asked.items() if self.runner.order(name) is not None}
-
-    def _due(self, order: Order) -> bool:
-        intent = order.intent
-        if order.state is OrderState.INTENT and intent.epoch == self.runner.engine.config.epoch:
-            return False
-        doubt = order.state in _UNSURE or order.ask is Ask.CANCEL
-        last = self._asked.get(intent.client_id)
-        pause = DOUBT_SECONDS if doubt else ORDER_SECONDS
-        return last is None or self.runner.clock.monotonic() - last >= pause
 
     # -- everything ------------------------------------------------------------------------------------------------
 
@@ -238,11 +132,11 @@ class Agreement:
         for event in findings.events:
             if not isinstance(event, events.Fill):
                 runner.step(event)
-        self.book(event for event in findings.events if isinstance(event, events.Fill))
+        self.inquiry.book(event for event in findings.events if isinstance(event, events.Fill))
         for client_id in (*findings.ask, *self._grown(report)):
             order = runner.order(client_id)
-            if order is not None and order.live and not self._unsent(order):
-                await self.ask(client_id, order.intent.symbol)
+            if order is not None and order.live and not self.inquiry.unsent(order):
+                await self.inquiry.ask(client_id, order.intent.symbol)
         problems = await self._foreign(report, frozenset(findings.foreign))
         if self.real is None:
             problems = [*diff.holdings(runner.engine.state.book, report), *problems]
@@ -282,19 +176,12 @@ class Agreement:
         mine = self.runner.engine.state.orders
         return [o.client_id for o in report.orders if o.client_id in mine and o.filled > mine[o.client_id].filled]
 
-    def _unsent(self, order: Order) -> bool:
-        """Tell whether an order is of this very process, and has not left yet."""
-        return order.state is OrderState.INTENT and order.intent.epoch == self.runner.engine.config.epoch
-
     # -- money -----------------------------------------------------------------------------------------------------
 
     def _compare(self, report: VenueReport, problems: list[str], *, moved: bool) -> None:
         """Compare balances. They were told first, so a fill of the meantime makes them old, and they are asked anew."""
         runner = self.runner
-        live = runner.engine.desk.live()
-        doubts = {o.intent.client_id for o in live if o.state in _UNSURE and not self._unsent(o)}
-        self._behind &= {order.intent.client_id for order in live}
-        doubts |= self._behind | self._unverified.keys()
+        doubts = self.inquiry.doubts()
         if runner.engine.state.guard is None:
             self._open(report, problems)
             return
@@ -377,18 +264,13 @@ class Agreement:
         runner = self.runner
         next_report = runner.clock.monotonic() + RECONCILE_SECONDS
         while True:
-            await self.orders()
+            await self.inquiry.all()
             await self.look()
             now = runner.clock.monotonic()
             if now >= next_report or (not self.settled and now >= next_report - RECONCILE_SECONDS + AGAIN_SECONDS):
                 await self.reconcile()
                 next_report = runner.clock.monotonic() + RECONCILE_SECONDS
             await runner.clock.sleep(DOUBT_SECONDS / 2)
-
-
-def _known(order: Order) -> bool:
-    """Tell whether hearing that it lives is no news."""
-    return order.state in (OrderState.OPEN, OrderState.PARTIAL) and order.ask is Ask.NONE
 
 
 def _sentences(differences: dict[str, Decimal], more: list[str] | None = None) -> list[str]:

@@ -34,13 +34,13 @@ class Cancels:
         if isinstance(outcome, answers.Accepted):
             if runner.simulated is None and (outcome.filled is None or outcome.filled > order.filled):
                 # It was faster, in part or whole: that is booked before anything is sold in its place.
-                await runner.agreement.ask(effect.client_id, effect.symbol)
+                await runner.inquiry.ask(effect.client_id, effect.symbol)
             elif order.live:
                 runner.step(events.Closed(runner.now(), effect.client_id, events.End.CANCELED, order.note))
-                runner.agreement.verify(effect.client_id, effect.symbol)
+                runner.inquiry.verify(effect.client_id, effect.symbol)
             return
         runner.step(events.CancelFailed(runner.now(), effect.client_id, outcome.cause))
-        await runner.agreement.ask(effect.client_id, effect.symbol)
+        await runner.inquiry.ask(effect.client_id, effect.symbol)
 
     async def ask(self, client_id: str, symbol: str) -> answers.Outcome:
         """Ask the venue to take one order back. Whatever goes wrong on the way: it may have arrived."""

@@ -141,7 +141,7 @@ class Control:
         """Make the latch durable (a second at most is waited for it), then take entry orders back."""
         await self.until_durable(LATCH_SECONDS)
         if self.runner is not None:
-            await self.runner.cancel_now()
+            await self.runner.cancels.now()
 
     def _keep_writing(self) -> None:
         if self._writing is None or self._writing.done():

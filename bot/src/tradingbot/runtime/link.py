@@ -121,7 +121,7 @@ class Live:
         begun = self.clock.monotonic()
         while not runner.agreement.settled and self.clock.monotonic() - begun < START_SECONDS:
             self.health.beat = self.clock.monotonic()
-            await runner.reconcile()
+            await runner.agreement.reconcile()
             if not runner.agreement.settled:
                 await self.clock.sleep(1.0)
 

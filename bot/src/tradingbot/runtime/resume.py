@@ -247,7 +247,7 @@ class Resume:
     async def settle(self, runner: Runner) -> None:
         """Agree with the venue, then let go. Runs in the trading loop, so nothing is sent meanwhile."""
         runner.agreement.accept = any(row.source == BALANCES for row in self._waiting)
-        await runner.reconcile()
+        await runner.agreement.reconcile()
         self._let_go()
         runner.collect(runner.engine.resume())
         await runner.flush(force=True)

@@ -20,6 +20,7 @@ from tradingbot.ports.clock import SteadyClock
 from tradingbot.ports.store import Batch, FencedError, LatchRow, UnavailableError
 from tradingbot.runtime.agreement import Agreement
 from tradingbot.runtime.cancels import Cancels
+from tradingbot.runtime.inquiry import Inquiry
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -84,7 +85,8 @@ class Runner:
         self.simulated: SimulatedVenue | None = venue if isinstance(venue, answers.SimulatedVenue) else None
         self.sending: set[str] = set()
         """Orders that are on their way to the venue right now."""
-        self.agreement = Agreement(self)
+        self.inquiry = Inquiry(self)
+        self.agreement = Agreement(self, self.inquiry)
         self.cancels = Cancels(self)
 
     # -- events ----------------------------------------------------------------------------------------------------
@@ -302,7 +304,7 @@ class Runner:
                 if isinstance(effect, fx.Submit):
                     await self._send(effect.approved)
                 else:
-                    await self.agreement.ask(effect.client_id, effect.symbol)
+                    await self.inquiry.ask(effect.client_id, effect.symbol)
         await self._cancel(cancels)
 
     async def _cancel(self, cancels: list[fx.Cancel]) -> None:
@@ -349,7 +351,7 @@ class Runner:
                 self.step(self._now(events.Accepted, intent.client_id, venue_id))
                 if self.simulated is None and intent.type is OrderType.MARKET:
                     # It does not rest: what became of it is known already.
-                    await self.agreement.ask(intent.client_id, intent.symbol)
+                    await self.inquiry.ask(intent.client_id, intent.symbol)
             case answers.Refused(code=code, text=text):
                 self.step(self._now(events.Refused, intent.client_id, code, text))
             case answers.Unknown(cause=cause):
@@ -358,21 +360,11 @@ class Runner:
     def _now(self, kind: Callable[..., E], *fields: object) -> E:
         return kind(self.now(), *fields)
 
-    async def cancel_now(self) -> None:
-        """Send pending cancels of entries without waiting for a commit."""
-        await self.cancels.now()
-
     def take_out(self, wanted: Callable[[fx.Effect], bool]) -> list[fx.Cancel]:
         """Take pending cancels out of what waits for a commit."""
         found = [effect for effect in self._pending if isinstance(effect, fx.Cancel) and wanted(effect)]
         self._pending = [effect for effect in self._pending if effect not in found]
         return found
-
-    # -- agreeing with the venue -----------------------------------------------------------------------------------
-
-    async def reconcile(self) -> None:
-        """Agree with the venue; halt on what cannot be explained."""
-        await self.agreement.reconcile()
 
     # -- database --------------------------------------------------------------------------------------------------
 
@@ -392,7 +384,7 @@ class Runner:
         self.metrics.database.set(1)
         if self.lost:
             self.lost = ""
-            await self.reconcile()
+            await self.agreement.reconcile()
             self.step(self._now(events.Hold, "database", State.ACTIVE, ""))
             self.collect(self.engine.resume())
             _log.info("the database answers again; entries are allowed as far as other reasons permit")

@@ -183,7 +183,7 @@ class Session:
             if loaded is None:
                 begin = self._begin() if self._live is None else max(runner.cursor.values(), default=runner.wall())
                 runner.collect(runner.engine.open_account(begin))
-            await runner.reconcile()
+            await runner.agreement.reconcile()
         runner.collect(runner.engine.resume(agreed=runner.simulated is not None or runner.agreement.met))
         runner.tell(_note(runner, Kind.STARTED, f"epoch {keeper.epoch}, {self.control.board.state.name}"))
         await runner.flush(force=True)
@@ -315,7 +315,7 @@ class Session:
             runner.step(events.Shutdown(runner.engine.state.now, reason))
             try:
                 async with asyncio.timeout(LAST_COMMIT_SECONDS):
-                    await runner.cancel_now()
+                    await runner.cancels.now()
                     # The loop ends after what it is committing now; a commit is never broken off half way.
                     await self._ended.wait()
                     runner.tell(_note(runner, Kind.STOPPED, reason))

@@ -75,7 +75,7 @@ class Trading(World):
         )  # fmt: skip
         self.control.runner = self.runner
         self.runner.hold("reconcile", State.HALTED, "not reconciled yet")
-        await self.runner.reconcile()
+        await self.runner.agreement.reconcile()
         self.runner.collect(self.engine.resume())
         await self.runner.flush(force=True)
         self._reported = self.clock.monotonic()
@@ -97,7 +97,7 @@ class Trading(World):
     async def _keep(self) -> None:
         """One round of `Agreement.keep`."""
         agreement, now = self.runner.agreement, self.clock.monotonic()
-        await agreement.orders()
+        await self.runner.inquiry.all()
         await agreement.look()
         if now - self._reported >= (RECONCILE_SECONDS if agreement.settled else AGAIN_SECONDS):
             await agreement.reconcile()

@@ -280,7 +280,7 @@ class Process:
         await self.control.refresh()
         self.control.runner = self.runner
         self.runner.hold("reconcile", State.HALTED, "not reconciled yet")
-        await self.runner.reconcile()
+        await self.runner.agreement.reconcile()
         self.runner.collect(self.engine.resume())
         await self.runner.flush(force=True)
 
@@ -289,7 +289,7 @@ class Process:
             # Whoever got no answer asks again.
             self.stop()
         agreement = self.runner.agreement
-        await agreement.orders()
+        await self.runner.inquiry.all()
         await agreement.look()
         if tick % 5 == 0 or not agreement.settled:
             await agreement.reconcile()
