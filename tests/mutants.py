@@ -30,7 +30,7 @@ ROOT = Path(__file__).parents[1]
 SOURCES = {"tradingbot": ROOT / "bot" / "src", "tradingbot_contract": ROOT / "contract" / "src"}
 NOTES = Path(__file__).with_name("mutants_equivalent.txt")
 PARTS = {
-    "tradingbot/risk": "gate latch confidence commands engine ticks",
+    "tradingbot/risk": "gate gate_edges latch confidence commands engine ticks",
     "tradingbot/core/stops.py": "engine cover cover_edges flatten commands resume",
     "tradingbot/core/cover.py": "cover cover_edges late_orders engine",
     "tradingbot/core/flatten.py": "flatten kill_outcome",

@@ -26,6 +26,7 @@ LIMITS = Limits(cost=Decimal("0.001"), commission=Decimal("0.001"))
 DRAFT = gate.Draft("test/bot", 1, 1, "id-1", "s", 0)
 # Price 1000, stop 10 away, costs of 2 in all: risk 12, so a reward of 36 after costs lies 38 away.
 PROPOSAL = Enter(Side.BUY, Decimal(990), Decimal(1038), "test")
+SHORT = Enter(Side.SELL, Decimal(1010), Decimal(962), "test")
 
 
 def view(**changes: Any) -> RiskView:
@@ -59,6 +60,10 @@ def changed(**changes: Any) -> Enter:
     return msgspec.structs.replace(PROPOSAL, **changes)
 
 
+FREE = msgspec.structs.replace(BTC, min_notional=Decimal(0))
+"""A market that takes orders of any value."""
+
+
 def limits(**changes: Any) -> Limits:
     return msgspec.structs.replace(LIMITS, **changes)
 
@@ -85,6 +90,11 @@ CASES: list[tuple[DenialCode, dict[str, Any], dict[str, Any]]] = [
         {"proposal": Enter(Side.SELL, Decimal(1010), Decimal(962), "x"), "instrument": FUTURES},
         {"proposal": Enter(Side.SELL, Decimal(1010), Decimal(962), "x")},
     ),
+    (DenialCode.SHORT_NOT_POSSIBLE, {"shorts": False}, {"proposal": SHORT, "instrument": FUTURES, "shorts": False}),
+    (DenialCode.STOP_ON_WRONG_SIDE, {"proposal": SHORT, "instrument": FUTURES},
+     {"proposal": msgspec.structs.replace(SHORT, stop_loss=Decimal(1000)), "instrument": FUTURES}),
+    (DenialCode.STOP_ON_WRONG_SIDE, {"proposal": SHORT, "instrument": FUTURES},
+     {"proposal": msgspec.structs.replace(SHORT, take_profit=Decimal(1000)), "instrument": FUTURES}),
     (DenialCode.STOP_ON_WRONG_SIDE, {}, {"proposal": changed(stop_loss=Decimal(1000))}),
     (DenialCode.STOP_ON_WRONG_SIDE, {}, {"proposal": changed(take_profit=Decimal(1000))}),
     (
@@ -107,6 +117,8 @@ CASES: list[tuple[DenialCode, dict[str, Any], dict[str, Any]]] = [
     (DenialCode.PRICE_COLLAR, {"proposal": changed(worst_price=Decimal(1050))},
      {"proposal": changed(worst_price=Decimal("1050.5"))}),
     (DenialCode.DATA_INVALID, {}, {"proposal": changed(worst_price=NAN)}),
+    (DenialCode.DATA_INVALID, {}, {"proposal": changed(worst_price=Decimal(0))}),
+    (DenialCode.PRICE_COLLAR, {}, {"proposal": changed(worst_price=Decimal("0.5"))}),
     (DenialCode.DATA_INVALID, {}, {"proposal": changed(quantity=Decimal(0))}),
     (DenialCode.DATA_INVALID, {}, {"proposal": changed(quantity=NAN)}),
     (DenialCode.RISK_PER_TRADE,
@@ -138,6 +150,11 @@ CASES: list[tuple[DenialCode, dict[str, Any], dict[str, Any]]] = [
     (DenialCode.ORDER_TOO_SMALL, {"limits": limits(max_order_value=Decimal(5))},
      {"limits": limits(max_order_value=Decimal("4.9"))}),
     (DenialCode.INSUFFICIENT_FUNDS, {"available": Decimal("5.3")}, {"available": Decimal("5.2")}),
+    (DenialCode.INSUFFICIENT_FUNDS, {"limits": limits(max_order_value=Decimal(5))},
+     {"limits": limits(max_order_value=Decimal(5)), "available": Decimal(0)}),
+    (DenialCode.ORDER_TOO_SMALL, {"instrument": FREE},
+     {"instrument": FREE, "limits": limits(max_order_value=Decimal("0.01"))}),
+    (DenialCode.INSUFFICIENT_FUNDS, {"instrument": FREE}, {"instrument": FREE, "available": Decimal("0.01")}),
 ]  # fmt: skip
 
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -13,7 +14,7 @@ from tradingbot.domain.events import Fill, Liquidity
 from tradingbot.domain.money import ZERO, add, mul, sub, total
 from tradingbot.domain.orders import Intent, OrderType, Role, Side
 from tradingbot.ledger import posting
-from tradingbot.ledger.book import Book, worth
+from tradingbot.ledger.book import Book, average, worth
 
 QUANTITY = st.integers(1, 50_000).map(BTC.quantity)
 PRICE = st.integers(1, 400_000).map(BTC.price)
@@ -108,3 +109,81 @@ def test_a_position_that_turns_keeps_the_cost_of_the_new_side_only() -> None:
     assert position.quantity == -2
     assert position.cost == mul(Decimal(2), Decimal(130))
     assert position.opened == 2
+
+
+def filled(number: int, quantity: str, price: str, fee: str = "0", **fees: object) -> Fill:
+    return Fill(
+        number,
+        f"o{number}",
+        f"t{number}",
+        Decimal(quantity),
+        Decimal(price),
+        Decimal(fee),
+        Liquidity.TAKER,
+        **fees,  # type: ignore[arg-type]
+    )
+
+
+@pytest.mark.parametrize(
+    ("asset", "held"),
+    [("BTC", Decimal("0.999")), ("BNB", Decimal(1)), ("USD", Decimal(1))],
+    ids=["base", "other", "quote"],
+)
+def test_a_fee_lessens_the_position_only_where_it_is_taken_in_what_was_bought(asset: str, held: Decimal) -> None:
+    book = Book()
+    event = filled(1, "1", "100", "0.1", fee_asset=asset, fee_amount=Decimal("0.001"))
+    book.post(posting.fill(event, Side.BUY, BTC, ZERO), "fill")
+    book.apply(event, intent(Side.BUY, Decimal(1), 1))
+    position = book.positions["BTC/USD"]
+    assert (position.quantity, position.fees) == (held, Decimal("0.1"))
+    assert book.fees(asset) == Decimal("0.001")
+    assert book.cash("BTC") == held
+    assert total(book.balance(account, asset) for account in book.balances) == 0
+
+
+def test_a_position_is_as_old_as_its_first_fill_and_belongs_to_who_opened_it() -> None:
+    book = Book()
+    book.apply(filled(1, "1", "100"), intent(Side.BUY, Decimal(1), 1))
+    book.apply(filled(2, "1", "110"), msgspec.structs.replace(intent(Side.BUY, Decimal(1), 2), strategy="another"))
+    position = book.positions["BTC/USD"]
+    assert (position.opened, position.strategy, position.updated) == (1, "s", 2)
+
+
+def test_stop_and_target_go_with_the_last_of_a_position_and_not_before() -> None:
+    book = Book()
+    book.apply(filled(1, "2", "100"), intent(Side.BUY, Decimal(2), 1))
+    position = book.positions["BTC/USD"]
+    position.stop_loss, position.take_profit = Decimal(90), Decimal(130)
+    book.apply(filled(2, "1", "100"), intent(Side.SELL, Decimal(1), 2))
+    assert position.stop_loss == 90
+    assert position.take_profit == 130
+    book.apply(filled(3, "1", "100"), intent(Side.SELL, Decimal(1), 3))
+    closed = book.positions["BTC/USD"]
+    assert closed.stop_loss is None
+    assert closed.take_profit is None
+    assert book.position("BTC/USD") is None
+
+
+def test_what_is_written_off_is_lost_to_the_last_digit() -> None:
+    book = Book()
+    book.apply(filled(1, "0.0003", "101"), intent(Side.BUY, Decimal("0.0003"), 1))
+    position = book.positions["BTC/USD"]
+    position.stop_loss = Decimal(90)
+    assert book.write_off("BTC/USD") == Decimal("0.0003")
+    assert (position.quantity, position.cost, position.realized) == (ZERO, ZERO, Decimal("-0.0303"))
+    assert position.stop_loss is None
+
+
+def test_where_nothing_is_held_nothing_is_won_and_no_price_was_paid() -> None:
+    book = Book()
+    assert book.unrealized("BTC/USD", Decimal(100)) == 0
+    book.apply(filled(1, "3", "100"), intent(Side.BUY, Decimal(3), 1))
+    assert average(book.positions["BTC/USD"], BTC) == Decimal("100.000")
+    book.apply(filled(2, "3", "101"), intent(Side.SELL, Decimal(3), 2))
+    assert average(book.positions["BTC/USD"], BTC) is None
+    assert book.unrealized("BTC/USD", Decimal(1)) == 0
+
+
+def test_transactions_are_numbered_without_a_gap() -> None:
+    book = Book()
+    assert [book.post(posting.deposit("USD", Decimal(1)), "capital") for _ in range(3)] == [1, 2, 3]
