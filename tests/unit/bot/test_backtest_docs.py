@@ -11,6 +11,7 @@ import subprocess
 import sys
 import textwrap
 import tomllib
+from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,7 @@ import pytest
 from tests.unit.bot.harness import Bot, candle
 
 from tradingbot.strategy import registry
-from tradingbot.strategy.params import check
+from tradingbot.strategy.params import check, permitted
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -34,7 +35,6 @@ PLAIN = {
     "fast": "Candles of the fast average; less than `slow`.",
     "slow": "Candles of the slow average.",
 }
-_BOUNDS = (("ge", "≥"), ("gt", ">"), ("le", "≤"), ("lt", "<"))
 
 
 def _described(model: type[BaseModel]) -> dict[str, str]:
@@ -54,15 +54,11 @@ def table(cls: Any) -> str:
     texts = _described(cls.Params)
     lines = ["| parameter | default | permitted | meaning |", "| --- | --- | --- | --- |"]
     for name, field in cls.Params.model_fields.items():
-        bounds = [
-            f"{sign} {getattr(item, key)}" for item in field.metadata for key, sign in _BOUNDS if hasattr(item, key)
-        ]
-        permitted = ", ".join(bounds)
-        if isinstance(field.default, bool):
-            permitted = "true, false"
-        elif not bounds:
-            permitted = ", ".join(f"`{member.value}`" for member in field.annotation)
-        lines.append(f"| `{name}` | {str(field.default).lower()} | {permitted} | {texts.get(name) or PLAIN[name]} |")
+        meaning = texts.get(name) or PLAIN[name]
+        may = permitted(field)
+        if isinstance(field.default, Enum):
+            may = ", ".join(f"`{value}`" for value in may.split(", "))
+        lines.append(f"| `{name}` | {str(field.default).lower()} | {may} | {meaning} |")
     return "\n".join(lines) + "\n"
 
 
@@ -124,7 +120,23 @@ def run(environment: dict[str, str], *arguments: str) -> subprocess.CompletedPro
 
 
 def test_the_example_is_found_by_its_name(installed: dict[str, str]) -> None:
-    assert "rising-candles: Rising candles: buys after some" in run(installed, "strategies").stdout
+    shown = run(installed, "strategies").stdout
+    assert "rising-candles: Rising candles: buys after some" in shown
+    rows = [line.split("│") for line in shown.splitlines() if "│" in line]
+    assert ["count", "5", "≥ 1, ≤ 100"] in [[cell.strip() for cell in row] for row in rows]
+
+
+@pytest.mark.parametrize("command", ["run", "backtest"])
+def test_the_shell_completes_the_names_of_strategies(installed: dict[str, str], command: str) -> None:
+    asked = installed | {
+        "_MAIN_COMPLETE": "complete_bash",
+        "_TYPER_COMPLETE_ARGS": f"main {command} --strategy ri",
+        "COMP_WORDS": f"main {command} --strategy ri",
+        "COMP_CWORD": "3",
+    }
+    code = "import sys; sys.argv = ['main']; from tradingbot.cli.main import app; app(prog_name='main')"
+    done = subprocess.run([sys.executable, "-c", code], env=asked, capture_output=True, text=True, check=False)
+    assert done.stdout.split() == ["rising-candles"]
 
 
 def test_the_output_on_the_page_is_what_the_command_prints(installed: dict[str, str]) -> None:

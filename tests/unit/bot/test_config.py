@@ -11,6 +11,7 @@ from tradingbot.cli.run import run_bot
 from tradingbot.config.load import ENVIRONMENT, load
 from tradingbot.config.model import FeedType, Mode, Trading
 from tradingbot.domain.errors import ConfigurationError
+from tradingbot.domain.instrument import MarketType
 from tradingbot.strategy import registry
 from tradingbot.terms import limits, strategy_key
 from tradingbot.wiring import describe, subject
@@ -111,7 +112,7 @@ def test_the_environment_overrides_the_file(tmp_path: Path) -> None:
     assert settings.simulation.tick_interval_seconds == 1
     assert settings.database.pool_size == 7
     assert settings.log_level == "DEBUG"
-    assert settings.exchange.name == "binance_futures"
+    assert (settings.exchange.name, settings.exchange.market_type) == ("binance", MarketType.FUTURES)
     assert settings.http.api_key is None
     assert "very-secret" not in repr(settings)
     assert "very-secret" not in str(settings.model_dump())

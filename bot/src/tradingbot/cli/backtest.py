@@ -14,10 +14,18 @@ ConfigFile = Annotated[
 OutputFolder = Annotated[Path | None, typer.Option("--output", "-o", help="Folder for report.html and backtest.json.")]
 
 
+def strategy_names(incomplete: str) -> list[str]:
+    """Complete the name of an installed strategy in the shell."""
+    from tradingbot.strategy.registry import names
+
+    return [name for name in names() if name.startswith(incomplete)]
+
+
 def backtest(
     config: ConfigFile = None,
     strategy: Annotated[
-        str | None, typer.Option(help="An installed strategy; breakout if nothing says another.")
+        str | None,
+        typer.Option(help="An installed strategy; breakout if nothing says another.", autocompletion=strategy_names),
     ] = None,
     param: Annotated[
         list[str] | None, typer.Option("--param", "-p", metavar="NAME=VALUE", help="A parameter; may be repeated.")

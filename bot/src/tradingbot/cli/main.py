@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tradingbot.cli import remote
-from tradingbot.cli.backtest import backtest
+from tradingbot.cli.backtest import backtest, strategy_names
 from tradingbot.cli.download import download
 from tradingbot.domain.secrecy import conceal
 
@@ -51,7 +51,10 @@ def root(
 @app.command()
 def run(
     config: ConfigFile = None,
-    strategy: Annotated[str | None, typer.Option(help="Name of the strategy; `strategies` lists them.")] = None,
+    strategy: Annotated[
+        str | None,
+        typer.Option(help="Name of the strategy; `strategies` lists them.", autocompletion=strategy_names),
+    ] = None,
     symbol: Annotated[list[str] | None, typer.Option(help="Symbol like BTC/USD; may be given more than once.")] = None,
     speed: Annotated[str | None, typer.Option(help="Market seconds per second; 0 is as fast as it can.")] = None,
     port: Annotated[int | None, typer.Option(help="Port of the page and the API (8080).")] = None,

@@ -16,7 +16,8 @@ Url = Annotated[
     typer.Option("--api-url", envvar="TRADINGBOT_API_URL", help="Address of the bot's API.", rich_help_panel="API"),
 ]
 Key = Annotated[
-    str, typer.Option("--api-key", envvar="TRADINGBOT_API_KEY", help="Its key.", rich_help_panel="API", show_default="")
+    str,
+    typer.Option("--api-key", envvar="TRADINGBOT_API_KEY", help="Its key.", rich_help_panel="API", show_default=False),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print the answer as JSON.", rich_help_panel="API")]
 Reason = Annotated[str, typer.Option("--reason", help="Why; it is recorded.")]

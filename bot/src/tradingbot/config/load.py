@@ -15,12 +15,14 @@ from pydantic import BaseModel, SecretStr, ValidationError
 from tradingbot.config.model import Settings
 from tradingbot.domain import secrecy
 from tradingbot.domain.errors import ConfigurationError
+from tradingbot.domain.instrument import MarketType
 from tradingbot.strategy.params import explain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
 INVALID = "InvalidConfiguration"
+_FUTURES = "_futures"
 
 
 def _percent(text: str) -> Decimal:
@@ -171,6 +173,11 @@ def load(
         if text is None or text == "":
             continue
         try:
+            if name == "EXCHANGE" and text.endswith(_FUTURES):
+                # `binance_futures` is how users of an older bot write it.
+                text = text.removesuffix(_FUTURES)
+                _put(values, ("exchange", "market_type"), MarketType.FUTURES.value)
+                sources["exchange.market_type"] = f"the environment variable {name}"
             _put(values, target, _CONVERT.get(name, str)(text))
         except ValueError as error:
             raise ConfigurationError(INVALID, f"{name}: {error}") from None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from enum import Enum
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -13,6 +14,8 @@ from tradingbot.domain.secrecy import conceal, private
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from pydantic.fields import FieldInfo
+
 
 class Params(BaseModel):
     """Base of all parameter sets. Unknown keys are refused."""
@@ -21,6 +24,17 @@ class Params(BaseModel):
 
 
 M = TypeVar("M", bound=BaseModel)
+_SIGNS = (("gt", ">"), ("ge", "≥"), ("lt", "<"), ("le", "≤"))
+
+
+def permitted(field: FieldInfo) -> str:
+    """Say in words which values a parameter may have, for a table of them; empty where any of its type is."""
+    if isinstance(field.default, bool):
+        return "true, false"
+    if isinstance(field.annotation, type) and issubclass(field.annotation, Enum):
+        return ", ".join(str(member.value) for member in field.annotation)
+    bounds = [(sign, getattr(item, key, None)) for item in field.metadata for key, sign in _SIGNS]
+    return ", ".join(f"{sign} {bound}" for sign, bound in bounds if bound is not None)
 
 
 def check(model: type[M], values: Mapping[str, Any], strategy: str) -> M:
