@@ -9,7 +9,7 @@ import copy
 from typing import TYPE_CHECKING, Any, Final
 
 from tradingbot_operator.desired.kinds import JOB
-from tradingbot_operator.desired.naming import KILL_COMPONENT, STOP_ANNOTATION, labels
+from tradingbot_operator.desired.naming import KILL_COMPONENT, STOP_ANNOTATION, job_pod_metadata, labels
 from tradingbot_operator.desired.tradingbot import owner_reference
 
 if TYPE_CHECKING:
@@ -31,14 +31,13 @@ def kill_job(
     name: str, namespace: str, uid: str, stop: EmergencyStopStatus, job: str, template: Mapping[str, Any]
 ) -> Manifest:
     """Build the Job from the pod template of the bot's Deployment (live or simulation, with what that one has)."""
-    made = labels(name, KILL_COMPONENT)
     return {
         "apiVersion": JOB.api_version,
         "kind": JOB.kind,
         "metadata": {
             "name": job,
             "namespace": namespace,
-            "labels": made,
+            "labels": labels(name, KILL_COMPONENT),
             "annotations": {STOP_ANNOTATION: stop.id},
             "ownerReferences": [owner_reference(name, uid)],
         },
@@ -48,7 +47,7 @@ def kill_job(
             "completions": 1,
             "parallelism": 1,
             "template": {
-                "metadata": {"labels": made, "annotations": {"kubectl.kubernetes.io/default-container": "bot"}},
+                "metadata": job_pod_metadata(name, KILL_COMPONENT),
                 "spec": _pod(template["spec"], stop),
             },
         },

@@ -16,6 +16,10 @@ BOT_COMPONENT: Final = "bot"
 PREFLIGHT_COMPONENT: Final = "preflight"
 KILL_COMPONENT: Final = "kill"
 JOB_COMPONENTS: Final = (KILL_COMPONENT, PREFLIGHT_COMPONENT)
+NO_SIDECAR_LABELS: Final = {"sidecar.istio.io/inject": "false", "kuma.io/sidecar-injection": "disabled"}
+NO_SIDECAR_ANNOTATIONS: Final = {"linkerd.io/inject": "disabled", "consul.hashicorp.com/connect-inject": "false"}
+"""What keeps a service mesh's proxy out of a Job's pod, as each mesh reads it. With one, the preflight has something
+beside it that saw the account's keys, and is not believed; and a Job whose proxy runs on never ends."""
 HTTP_PORT: Final = 8080
 PREFIX: Final = "tradingbot-"
 LABEL_LENGTH: Final = 63
@@ -30,6 +34,15 @@ def job_name(bot: str, purpose: str, identity: str) -> str:
     """Return the name of a Job; the bot's part is cut where it would be too long for a label of the Job's pods."""
     end = f"-{purpose}-{identity}"
     return f"{child_name(bot)[: LABEL_LENGTH - len(end)].rstrip('-')}{end}"
+
+
+def job_pod_metadata(bot: str, component: str) -> dict[str, dict[str, str]]:
+    """Return labels and annotations of the pods of a Job."""
+    default = {"kubectl.kubernetes.io/default-container": "bot"}
+    return {
+        "labels": {**labels(bot, component), **NO_SIDECAR_LABELS},
+        "annotations": {**default, **NO_SIDECAR_ANNOTATIONS},
+    }
 
 
 def selector(bot: str) -> dict[str, str]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from tradingbot_operator.api.v1alpha1.safety import Mode
 from tradingbot_operator.desired.configfile import config_values, render
 from tradingbot_operator.desired.kinds import JOB
-from tradingbot_operator.desired.naming import PREFLIGHT_COMPONENT, job_name, labels
+from tradingbot_operator.desired.naming import PREFLIGHT_COMPONENT, job_name, job_pod_metadata
 from tradingbot_operator.desired.tradingbot import complete, config_map_of
 from tradingbot_operator.desired.workload import (
     CONFIG_DIRECTORY,
@@ -87,7 +87,7 @@ def _job(bot: TradingBot, config: BuildConfig, name: str) -> Manifest:
             "activeDeadlineSeconds": DEADLINE_SECONDS,
             "ttlSecondsAfterFinished": KEPT_SECONDS,
             "template": {
-                "metadata": {"labels": labels(bot.metadata.name, PREFLIGHT_COMPONENT)},
+                "metadata": job_pod_metadata(bot.metadata.name, PREFLIGHT_COMPONENT),
                 "spec": pod,
             },
         },
