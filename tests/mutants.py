@@ -35,6 +35,7 @@ PARTS = {
     "tradingbot/core/cover.py": "cover cover_edges late_orders engine",
     "tradingbot/core/flatten.py": "flatten kill_outcome",
     "tradingbot/core/flattening.py": "flatten cover_edges cover engine",
+    "tradingbot/core/jumps.py": "jumps",
     "tradingbot/runtime/resume.py": "resume_edges resume",
     "tradingbot/runtime/approval.py": "approval",
     "tradingbot/ledger": "ledger engine sim_exchange",

@@ -20,7 +20,10 @@ async def test_the_second_waits_is_ready_and_takes_over_at_once(database: str, b
     new.start()
     waiting = await new.until(lambda status: status["ready"])
     assert (waiting["role"], waiting["state"], waiting["epoch"]) == ("standby", "ACTIVE", 0)
-    assert waiting["entry_orders"] is None, "it does not know, and what is not known is not none"
+    counts = [waiting[name] for name in ("positions", "open_orders", "entry_orders")]
+    assert counts == [None] * 3, "it does not know, and what is not known is not none"
+    figures = (await new.get("/api/v1/status/metrics"))[1]
+    assert [figures[name] for name in ("positions", "open_orders", "orders_placed", "trades")] == [None] * 4
     assert (await new.get("/ready"))[0] == 200
     await until_rows(database, TRADES, 3)
     assert (await new.get("/api/v1/status"))[1]["role"] == "standby"

@@ -178,6 +178,15 @@ def test_what_the_bot_says_is_shown(body: Any, ready: tuple[str, str], suspended
     assert condition(status, "Suspended")[:2] == suspended
 
 
+@pytest.mark.parametrize(("recorded", "shown"), [((None, None), (None, None)), ((1, 2), (1, 2))])
+def test_what_a_bot_does_not_know_yet_is_not_zero(recorded: Any, shown: Any) -> None:
+    before = TradingBotStatus(positions=recorded[0], open_orders=recorded[1])
+    starting = {"state": "HALTED", "role": "standby", "positions": None, "open_orders": None}
+    status = derive(subject(before), Observed(deployment(**DONE), (pod(),), BotReport(starting)), None, NOW)
+    assert (status.positions, status.open_orders) == shown
+    assert ("positions" in status.to_manifest()) is (shown[0] is not None)
+
+
 def test_a_bot_that_does_not_answer_keeps_its_state() -> None:
     recorded = TradingBotStatus.model_validate({"state": "REDUCING", "positions": 3})
     observed = Observed(deployment(**DONE), (pod(ready=True),), BotReport({"state": "ACTIVE"}, failures=4))

@@ -86,7 +86,8 @@ def status(answer: dict[str, Any], console: Console) -> None:
             ("drawdown", f"{float(money['drawdown']) * 100:.2f} %"),
             ("market time", _time(money["market_time"])),
         ]
-    pairs += [("positions", str(answer["positions"])), ("open orders", str(answer["open_orders"]))]
+    for name, count in (("positions", answer["positions"]), ("open orders", answer["open_orders"])):
+        pairs.append((name, "not known" if count is None else str(count)))
     _pairs(console, [(name, escape(text)) for name, text in pairs])
 
 

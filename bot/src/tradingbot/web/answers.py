@@ -91,9 +91,10 @@ def status(settings: Settings, control: Control, health: Health) -> dict[str, An
         "ready": health.ready,
         "config_hash": settings.config_hash,
         "epoch": control.epoch,
-        "positions": len(picture.positions) if picture else 0,
-        "open_orders": len(picture.orders) if picture else 0,
-        # Not known is not none: the operator takes a live bot away once it says that no entry order is left.
+        # Not known is not none: null before the ledger was read, and while another process trades. The operator takes a
+        # live bot away once it says that no entry order is left.
+        "positions": len(picture.positions) if picture else None,
+        "open_orders": len(picture.orders) if picture else None,
         "entry_orders": sum(order.role == Role.ENTRY.value for order in picture.orders) if picture else None,
         "entries_gone": picture.entries_gone if picture else None,
         "account": control.account or None,

@@ -65,10 +65,10 @@ class Figures(Answer):
     equity: Amount | None
     unrealized_pnl: Amount | None
     drawdown: Amount | None
-    positions: int
-    open_orders: int
-    orders_placed: int
-    trades: int
+    positions: int | None
+    open_orders: int | None
+    orders_placed: int | None
+    trades: int | None
     uptime: float
 
 

@@ -107,8 +107,9 @@ class Status(Open):
     ready: bool
     config_hash: str
     epoch: int
-    positions: int
-    open_orders: int
+    positions: int | None
+    """Null, as the orders below, before the ledger was read, and while another process trades."""
+    open_orders: int | None
     entry_orders: int | None
     """Open orders that would open or enlarge a position."""
     entries_gone: bool | None

@@ -127,10 +127,10 @@ async def of_the_day(call: Plain) -> web.Response:
         "equity": plain(picture.equity) if picture else None,
         "unrealized_pnl": plain(picture.unrealized) if picture else None,
         "drawdown": f"{picture.drawdown:.6f}" if picture else None,
-        "positions": len(picture.positions) if picture else 0,
-        "open_orders": len(picture.orders) if picture else 0,
-        "orders_placed": picture.orders_placed if picture else 0,
-        "trades": picture.tally.fills if picture else 0,
+        "positions": len(picture.positions) if picture else None,
+        "open_orders": len(picture.orders) if picture else None,
+        "orders_placed": picture.orders_placed if picture else None,
+        "trades": picture.tally.fills if picture else None,
         "uptime": round(call.app[HEALTH].uptime, 1),
     }
     return answers.json(found)
