@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 from tests.support.bots import NAMESPACE, Bot, Bots, the_example
-from tests.support.waiting import PATIENCE_SECONDS, eventually
+from tests.support.waiting import ANSWER_SECONDS, PATIENCE_SECONDS, eventually
 
 from tradingbot_cluster.demo import demo
 from tradingbot_cluster.local.cgroups import hierarchies
@@ -107,7 +107,7 @@ class Account:
         signature = hmac.new(self.api_secret.encode(), query.encode(), hashlib.sha256).hexdigest()
         address = f"{self.url}{ORDERS}?{query}&signature={signature}"
         request = urllib.request.Request(address, method="POST", headers={"X-MBX-APIKEY": self.api_key})
-        with urllib.request.urlopen(request, timeout=10) as answer:
+        with urllib.request.urlopen(request, timeout=ANSWER_SECONDS) as answer:
             assert answer.status == 200
 
 
@@ -270,10 +270,9 @@ def hold(bot: Bot, at: Account) -> str:
         lambda: buy(the_pod(bot), at.bot_key),
         holds=lambda answer: answer[0] == 202,
         what=f"{bot.name}: it takes an order",
-        seconds=90,
         every=LOOK_SECONDS,
     )
-    resting = eventually(lambda: set(at.open_orders()) - before, what=f"{bot.name}: a stop rests", seconds=30)
+    resting = eventually(lambda: set(at.open_orders()) - before, what=f"{bot.name}: a stop rests")
     assert len(resting) == 1
     return resting.pop()
 

@@ -63,7 +63,7 @@ def test_a_bot_that_hangs_in_its_first_minute_is_not_taken_for_one_that_starts(
     namespace.wait_for_children()
     namespace.kubelet(namespace.pod(), ready=False, started=True)
     namespace.edit("TradingBot", "a", {"spec": {"emergencyStop": {"active": True}}})
-    eventually(lambda: is_killed(namespace, "a"), "it is killed, although its pod is young and not ready", seconds=30)
+    eventually(lambda: is_killed(namespace, "a"), "it is killed, although its pod is young and not ready", seconds=50)
 
 
 def test_what_the_job_says_is_in_the_status_and_the_bot_comes_back_only_with_its_resume(

@@ -14,6 +14,7 @@ import structlog
 from aiohttp import web
 from multidict import CIMultiDict, CIMultiDictProxy
 from tests.support import waiting
+from tests.support.ports import free_port
 from yarl import URL
 
 from tradingbot_operator.runtime import logs
@@ -222,12 +223,13 @@ async def test_a_pass_that_hangs_is_ended() -> None:
     await controller.stop(60)
 
 
-async def test_health_fails_when_work_does_not_go_on(unused_tcp_port: int) -> None:
+async def test_health_fails_when_work_does_not_go_on() -> None:
+    port = free_port()
     age = 0.0
     health = Health(stall_seconds=10)
     health.bound("a key waits", lambda: age)
-    runner = await serve(health_app(health), unused_tcp_port)
-    url = f"http://127.0.0.1:{unused_tcp_port}"
+    runner = await serve(health_app(health), port)
+    url = f"http://127.0.0.1:{port}"
     async with aiohttp.ClientSession() as session:
         async with session.get(f"{url}/healthz") as answer:
             assert answer.status == 200
@@ -242,13 +244,14 @@ async def test_health_fails_when_work_does_not_go_on(unused_tcp_port: int) -> No
     await runner.cleanup()
 
 
-async def test_metrics_are_served(unused_tcp_port: int) -> None:
+async def test_metrics_are_served() -> None:
+    port = free_port()
     metrics = Metrics()
     metrics.requested("PATCH", "deployments", "200", 0.01)
-    runner = await serve(metrics_app(metrics), unused_tcp_port)
+    runner = await serve(metrics_app(metrics), port)
     async with (
         aiohttp.ClientSession() as session,
-        session.get(f"http://127.0.0.1:{unused_tcp_port}/metrics") as answer,
+        session.get(f"http://127.0.0.1:{port}/metrics") as answer,
     ):
         text = await answer.text()
     await runner.cleanup()

@@ -24,7 +24,7 @@ def make(clock: Clock, jitter: float = 1.0) -> WorkQueue[str]:
 
 
 async def take(queue: WorkQueue[str]) -> str:
-    return await asyncio.wait_for(queue.get(), 0.1)
+    return await asyncio.wait_for(queue.get(), 60)
 
 
 async def test_a_key_is_queued_once(clock: Clock) -> None:
