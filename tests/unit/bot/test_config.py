@@ -58,6 +58,20 @@ def refused(folder: Path, text: str, environment: dict[str, str] | None = None) 
     return error.value
 
 
+def test_two_variables_that_contradict_each_other_are_refused() -> None:
+    with pytest.raises(
+        ConfigurationError, match="RISK_RISK_PER_TRADE and MAX_RISK_PER_TRADE say different things of risk"
+    ):
+        load({"RISK_RISK_PER_TRADE": "0.013", "MAX_RISK_PER_TRADE": "1.4"}, defaults={"strategy": {"name": "breakout"}})
+
+
+def test_two_variables_that_say_the_same_are_one() -> None:
+    settings = load(
+        {"RISK_RISK_PER_TRADE": "0.02", "MAX_RISK_PER_TRADE": "2.0"}, defaults={"strategy": {"name": "breakout"}}
+    )
+    assert settings.risk.risk_per_trade == Decimal("0.02")
+
+
 def test_an_upgrade_with_new_limits_does_not_begin_a_promotion_anew(tmp_path: Path) -> None:
     """What is traded, and within which limits, is remembered as a hash: this one is of before there were the others."""
     text = "strategy: {name: breakout}\n"

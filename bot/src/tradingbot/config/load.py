@@ -168,6 +168,7 @@ def load(
         values, values["config_hash"] = _without_own(*read_file(path))
     _fill(values, defaults or {})
     sources: dict[str, str] = {}
+    _one_word(environment)
     for name, target in ENVIRONMENT.items():
         text = environment.get(name)
         if text is None or text == "":
@@ -192,6 +193,22 @@ def load(
         raise ConfigurationError(INVALID, "; ".join(_lines(error, sources))) from None
     secrecy.hide(secrets(settings))
     return settings
+
+
+def _one_word(environment: Mapping[str, str]) -> None:
+    """Refuse two variables that say different things of one limit: nobody knows which of them was meant."""
+    said: dict[tuple[str, ...], tuple[str, Decimal]] = {}
+    for name, target in ENVIRONMENT.items():
+        if target[0] != "risk" or not environment.get(name):
+            continue
+        try:
+            value = Decimal(_CONVERT.get(name, str)(environment[name]))
+        except (ValueError, InvalidOperation):
+            continue  # refused as what it is
+        other, before = said.setdefault(target, (name, value))
+        if before != value:
+            field = ".".join(target)
+            raise ConfigurationError(INVALID, f"{other} and {name} say different things of {field}: keep one of them")
 
 
 def secrets(section: BaseModel) -> list[str]:
