@@ -212,6 +212,16 @@ def test_a_candle_whose_close_is_another_trade_confirms() -> None:
     assert bot.engine.price(BTC_USD) == Decimal("70.5")
 
 
+def test_a_candle_that_comes_after_the_trades_of_the_next_one_is_not_held_back() -> None:
+    """Its price counts no more, and what it was near to is not known any more."""
+    strategy = Timid()
+    bot = bot_with(strategy)
+    bot.step(tick(181, 100))
+    bot.step(flat(1, 70))
+    assert (strategy.saw, held(bot), alarms(bot)) == ([100, 70], False, [])
+    assert bot.engine.price(BTC_USD) == 100
+
+
 def test_wicks_that_nothing_confirms_are_cut() -> None:
     seen: list[Candle] = []
 

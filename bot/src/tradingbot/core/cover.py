@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tradingbot.core import stops
+from tradingbot.core.order_table import PASSING
 from tradingbot.core.snapshot import Closing
 from tradingbot.domain.market import SECOND
 from tradingbot.domain.money import mul, plain, total
@@ -28,8 +29,6 @@ PATIENCE = 3
 """A stop-loss that was refused so often in a row is not tried again: the position is closed."""
 TRIGGERED = "WOULD_TRIGGER"
 """The venue's word for a stop whose price is reached already."""
-PASSING = ("RATE_", "BANNED", "OVERLOADED", "CLOCK_", "CLOSED", "NOT_CONNECTED", "MARKET_CLOSED")
-"""Refusals that say nothing about the order: it did not leave, or the venue had no time for it."""
 LONGEST_PAUSE = 60 * SECOND
 
 

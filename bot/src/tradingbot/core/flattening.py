@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from tradingbot.core.flatten import SHARES, floor_price
+from tradingbot.core.order_table import PASSING
 from tradingbot.domain.effects import OrderMoved, Submit
 from tradingbot.domain.market import SECOND
 from tradingbot.domain.money import plain
@@ -66,10 +67,11 @@ def floor(desk: Desk, symbol: str, reason: str) -> Decimal | None:
     if found is None:
         found = Flattening(instrument.price(mark.price), position.quantity, reason)
         desk.state.flattening[symbol] = found
-    elif found.left == position.quantity:
-        found.step = min(found.step + 1, len(SHARES) - 1)
-    else:
+    elif found.left != position.quantity:
         found.attempts = 0
+    elif not _refused(desk, symbol).startswith(PASSING):
+        # Only who was asked and did not buy is asked for less.
+        found.step = min(found.step + 1, len(SHARES) - 1)
     found.left = position.quantity
     found.attempts += 1
     found.tried = desk.state.now
@@ -127,11 +129,15 @@ def going_on(desk: Desk, symbol: str) -> bool:
     return found.hopeful(position.quantity, ATTEMPTS if desk.closing(symbol) else ATTEMPTS - 1)
 
 
+def _refused(desk: Desk, symbol: str) -> str:
+    """Return why the venue would not take the last sale, empty where it took it."""
+    sales = [o for o in desk.state.orders.values() if o.intent.symbol == symbol and o.intent.role in SALES]
+    return sales[-1].note if sales and sales[-1].state is OrderState.REFUSED else ""
+
+
 def residual(desk: Desk, symbol: str) -> str:
     """Say why a position is left, what becomes of it, and what a person can do."""
-    found = desk.state.flattening.get(symbol)
-    sales = [o for o in desk.state.orders.values() if o.intent.symbol == symbol and o.intent.role in SALES]
-    refused = sales[-1].note if sales and sales[-1].state is OrderState.REFUSED else ""
+    found, refused = desk.state.flattening.get(symbol), _refused(desk, symbol)
     if found is None:
         return refused or "it could not be closed"
     why = refused[:80] or f"nobody buys at {plain(_lowest(desk, symbol, found))} or above"

@@ -11,6 +11,9 @@ from typing import NamedTuple
 
 from tradingbot.domain.orders import OrderState as S
 
+PASSING = ("RATE_", "BANNED", "OVERLOADED", "CLOCK_", "CLOSED", "NOT_CONNECTED", "MARKET_CLOSED")
+"""Refusals that say nothing about the order: it did not leave, or the venue had no time for it."""
+
 
 class Heard(StrEnum):
     """What can be heard of an order."""

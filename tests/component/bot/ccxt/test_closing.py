@@ -11,6 +11,7 @@ from decimal import Decimal
 import pytest
 from tests.component.bot.ccxt.trading import PRICE, Trading, bought
 from tests.component.bot.ccxt.world import MARKET
+from tests.exchange_server import Kind
 
 from tradingbot.core.flattening import ATTEMPTS
 from tradingbot.domain.money import plain
@@ -117,3 +118,23 @@ async def test_a_book_that_fills_again_later_takes_what_is_left_and_the_status_f
         sent = len(bot.server.truth.orders)
         await bot.seconds(120)
         assert len(bot.server.truth.orders) == sent, "nothing is sold any more"
+
+
+@pytest.mark.parametrize(("kind", "seconds"), [(Kind.RATE_LIMIT, 20), (Kind.BAN, 120)])
+@pytest.mark.parametrize("method", ["POST", "DELETE"])
+async def test_during_a_ban_nothing_is_sold_and_afterwards_all_of_it_at_the_narrowest_floor(
+    kind: Kind, seconds: int, method: str
+) -> None:
+    """Who could not be asked has not said no: the floor does not widen for it."""
+    async with Trading(bought()) as bot:
+        held = await with_position(bot)
+        bids(bot, (49_990, "9"))
+        bot.server.faults.add(kind, method, "/api/v3/order", retry_after=seconds)
+        await bot.stop(close=True)
+        await bot.seconds(seconds - 5)
+        assert sold(bot) == 0
+        assert says(bot)[0] in ("PENDING", "RESIDUAL", "UNKNOWN")
+        await bot.seconds(90)
+        assert says(bot)[:2] in (("FLAT", "FLAT"), ("FLAT_WITH_DUST", "FLAT_WITH_DUST"))
+        assert [order.price for order in bot.sales()] == [Decimal("49687.5")]
+        nothing_of_anybody_else(bot, held)
