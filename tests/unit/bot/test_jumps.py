@@ -222,6 +222,23 @@ def test_a_candle_that_comes_after_the_trades_of_the_next_one_is_not_held_back()
     assert bot.engine.price(BTC_USD) == 100
 
 
+def test_a_price_of_the_same_moment_is_judged() -> None:
+    bot = bot_with(Timid())
+    bot.step(tick(120, 100))
+    bot.step(flat(1, 10))
+    assert held(bot)
+
+
+def test_the_candle_that_a_held_trade_is_in_is_seen_when_another_price_confirms_it() -> None:
+    strategy = Timid()
+    bot = bot_with(strategy).show(flat(0, 100))
+    bot.step(tick(119, 70))
+    bot.step(flat(1, 70))
+    assert strategy.saw == [100]
+    bot.step(tick(121, 71))
+    assert strategy.saw == [100, 70, 70, 71]
+
+
 def test_wicks_that_nothing_confirms_are_cut() -> None:
     seen: list[Candle] = []
 
