@@ -43,6 +43,7 @@ ANSWERS = {
     "/ready": "status",
     "/live": "status",
 }
+LOGGED = "timestamp level message logger correlation_id service version symbol side trading_mode"
 PLAIN = ("/metrics", "/dashboard", "/api/docs", "/api/v1/openapi.json")
 COMMANDS = {
     "bot start": "--api-url",
@@ -124,6 +125,10 @@ async def test_each_answer_has_the_fields_that_are_asked_for(database: str, bots
     for path in PLAIN:
         assert (await bot.get(path))[0] == 200, path
     assert bot.end() == 0
+    told = {line["message"]: line for line in bot.lines()}
+    for message in ("approved", "order", "executed"):
+        assert set(LOGGED.split()) <= set(told[message]), message
+    assert "confidence" in told["approved"]
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -14,7 +14,7 @@ from tradingbot.domain.market import SECOND
 from tradingbot.domain.orders import Intent, OrderState, OrderType, Role
 from tradingbot.domain.secrecy import describe
 from tradingbot.domain.states import State
-from tradingbot.observe import logs
+from tradingbot.observe import logs, trading
 from tradingbot.ports import venue as answers
 from tradingbot.ports.clock import SteadyClock
 from tradingbot.ports.store import Batch, FencedError, LatchRow, UnavailableError
@@ -213,6 +213,7 @@ class Runner:
                 finally:
                     for effect in effects:
                         self.metrics.count(effect)
+                        trading.tell(effect)
                 if not self._pending:
                     self._show()
                 for done in waiting:
