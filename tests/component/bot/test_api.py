@@ -234,10 +234,11 @@ async def test_a_tighter_limit_counts_at_once_and_after_a_restart_a_looser_one_u
     bot = quiet(bots, database, risk={"max_open_positions": 3})
     await bot.trading()
     await price(bot)
-    patch = {"max_concurrent_trades": 1, "position_size_pct": "50", "max_order_value": 6}
+    patch = {"max_concurrent_trades": 1, "position_size_pct": "50", "max_order_value": 6, "max_price_jump": 0.1}
     code, body = await bot.ask("PATCH", "/api/v1/bot/config", patch, **KEY)
     assert (code, body["committed"]) == (200, True), body
     assert (body["effective"]["max_open_positions"], body["effective"]["max_position_size"]) == (1, "0.5")
+    assert (body["configured"]["max_price_jump"], body["effective"]["max_price_jump"]) == ("0.2", "0.1")
     assert (await buy(bot, size="0.01"))[1]["title"] == "ORDER_VALUE"
     bot.kill()
     bot.start()

@@ -7,7 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.unit.bot.harness import Bot, Scripted, buy, candle, config, flat
-from tests.unit.bot.test_cover import STOP, TARGET, bot_with_position, refusing, roles, sent, stopped, unanswered
+from tests.unit.bot.test_cover import (
+    STOP,
+    TARGET,
+    bot_with_position,
+    floors,
+    refusing,
+    roles,
+    sent,
+    stopped,
+    unanswered,
+)
 
 from tradingbot.core import flattening, stops
 from tradingbot.core.snapshot import Closing
@@ -290,6 +300,21 @@ def test_a_closing_goes_on_until_it_has_had_its_attempts() -> None:
         assert flattening.going_on(desk, BTC_USD), attempt
         later(bot, 2)
     assert not flattening.going_on(desk, BTC_USD)
+
+
+@pytest.mark.parametrize(
+    ("code", "lower"), [("RATE_LIMITED", False), ("BANNED", False), ("MARKET_CLOSED", False), ("FILTER", True)]
+)
+def test_a_venue_that_had_no_time_for_a_sale_is_asked_at_the_same_floor_again(code: str, lower: bool) -> None:
+    bot = filled(asked_for(80.0, 200.0), "0.5")
+    bot.venue.submit = refusing(bot, Role.FLATTEN, code)  # type: ignore[method-assign]
+    stopped(bot)
+    assert roles(bot) == [Role.STOP], "it is protected meanwhile, by an order that is newer than the sale"
+    later(bot, 2)
+    first, second = floors(bot)
+    assert first is not None
+    assert second is not None
+    assert (second < first) is lower
 
 
 def test_what_is_left_is_offered_once_a_minute_and_what_is_said_of_it_does_not_waver() -> None:

@@ -250,9 +250,13 @@ def test_wicks_that_nothing_confirms_are_cut() -> None:
 
     bot = bot_with(Looks())
     shown = [candle(1, (100, 1_000, 1, 100)), candle(2, (100, 500, 5, 110)), candle(3, (1, 119, 1, 110))]
+    shown += [candle(4, (110, 112, 5, 110)), candle(5, (110, 900, 109, 110)), candle(6, (110, 110, 5, 110))]
     bot.show(*shown)
     as_money = [tuple(value * 0.5 for value in (c.open, c.high, c.low, c.close)) for c in seen]
-    assert as_money == [(100, 1_000, 1, 100), (100, 132, 80, 110), (88, 119, 88, 110)]
+    assert as_money == [
+        (100, 1_000, 1, 100), (100, 132, 80, 110), (88, 119, 88, 110), (110, 112, 88, 110), (110, 132, 109, 110),
+        (110, 110, 88, 110),
+    ]  # fmt: skip
     assert all(c.low <= min(c.open, c.close) and c.high >= max(c.open, c.close) for c in seen[1:])
     assert seen[0] is shown[0], "before there was a price, nothing is known"
 

@@ -91,8 +91,6 @@ class Jumps:
         part, whole = self.desk.config.limits.max_price_jump.as_integer_ratio()
         lowest = -(-min(before, candle.close) * (whole - part) // whole)
         highest = max(before, candle.close) * (whole + part) // whole
-        if candle.low >= lowest and candle.high <= highest:
-            return candle
         low, high = max(candle.low, lowest), min(candle.high, highest)
         return msgspec.structs.replace(candle, open=min(max(candle.open, low), high), low=low, high=high)
 

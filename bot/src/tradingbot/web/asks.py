@@ -160,6 +160,9 @@ class ConfigPatch(Ask):
     min_confidence: Annotated[Share, Field(description="Least confidence of a signal, 0 to 1.")] | None = None
     autonomous: Annotated[StrictBool, Field(description="false: every entry waits for a person's word.")] | None = None
     price_collar: Fraction | None = None
+    max_price_jump: (
+        Annotated[Fraction, Field(description="A price further from the one before it needs a second one.")] | None
+    ) = None
     on_breach: Breach | None = None
     stop_loss_pct: Annotated[Percent, Field(description="max_stop_distance in percent.")] | None = None
     position_size_pct: Annotated[Percent, Field(description="max_position_size in percent.")] | None = None
