@@ -19,6 +19,13 @@ KEY = "x" * 32
 TRADES = "SELECT count(*) FROM simulation.trades"
 
 
+async def replaced(own: postgresql.Server) -> None:
+    """Put an empty database in the place of the bot's."""
+    connection = await asyncpg.connect(own.url())
+    await connection.execute("DROP SCHEMA simulation, live, tradingbot CASCADE")
+    await connection.close()
+
+
 @pytest.mark.parametrize("hard", [False, True], ids=["shutdown", "crash"])
 async def test_entries_are_blocked_nothing_is_lost_and_it_goes_on_by_itself(
     own: postgresql.Server, bots: Callable[..., BotProcess], hard: bool
@@ -122,11 +129,32 @@ async def test_a_database_that_was_replaced_by_an_empty_one_is_noticed(
 ) -> None:
     bot = bots("pod", own.url()).start()
     await bot.trading()
-    connection = await asyncpg.connect(own.url())
-    await connection.execute("DROP SCHEMA simulation, live, tradingbot CASCADE")
-    await connection.close()
+    await replaced(own)
     status = await bot.until(lambda s: s["ready"] and s["epoch"] == 1 and s["role"] == "trading")
     assert status["state"] == "ACTIVE"
     await until_rows(own.url(), TRADES, 1)
     assert bot.end() == 0
     await audit(own.url())
+
+
+async def test_a_stop_outlives_a_database_that_is_replaced_by_an_empty_one(
+    own: postgresql.Server, bots: Callable[..., BotProcess]
+) -> None:
+    """The process writes it down there as well, so that the next one finds it."""
+    api = await ApiServer().start()
+    names = {"TRADINGBOT_NAME": "btc", "TRADINGBOT_UID": UID, "POD_NAMESPACE": "test", "KUBERNETES_API_URL": api.url}
+    bot = bots("pod", own.url(), environment=names).start()
+    await bot.trading()
+    await api.edit(emergencyStop={"active": True})
+    stop = f"1f0c2a9b-{api.generation}"
+    await bot.until(lambda s: s["stop"] is not None and s["stop"]["durable"])
+    await api.edit(emergencyStop={"active": False})
+    await replaced(own)
+    await until_rows(own.url(), f"SELECT count(*) FROM simulation.latches WHERE stop_id = '{stop}'", 1)
+    bot.kill()
+    bot.start()
+    status = await bot.until(lambda s: s["role"] == "trading" and s["ready"])
+    assert (status["state"], status["stop"]["id"]) == ("KILLED", stop)
+    assert bot.end() == 0
+    assert await until_rows(own.url(), "SELECT count(*) FROM simulation.intents", 0) == 0, "it never traded there"
+    await api.stop()
