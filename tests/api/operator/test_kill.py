@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import time
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.support.waiting import eventually
+
+from tradingbot_contract.stops import stop_id
+from tradingbot_operator.api.v1alpha1.safety import EmergencyStopStatus
+from tradingbot_operator.policy.kill import job_of
 
 if TYPE_CHECKING:
     from tests.api.operator.conftest import StartOperator
@@ -69,15 +74,22 @@ def test_a_bot_that_hangs_in_its_first_minute_is_not_taken_for_one_that_starts(
 def test_what_the_job_says_is_in_the_status_and_the_bot_comes_back_only_with_its_resume(
     namespace: Namespace, start_operator: StartOperator
 ) -> None:
+    """Its name can be guessed, and somebody has made a Job of that name first: that one is removed."""
     start_operator(**POLLS)
-    namespace.bot()
+    bot = namespace.bot()
     namespace.wait_for_children()
     namespace.kubelet(namespace.pod(), ready=True)
+    guessed = EmergencyStopStatus(id=stop_id(bot["metadata"]["uid"], 2), since=datetime.now(UTC))
+    image = {"restartPolicy": "Never", "containers": [{"name": "bot", "image": "example/forged"}]}
+    taken = job_of("a", guessed)
+    forged = {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": taken}}
+    namespace.create(forged | {"spec": {"template": {"spec": image}}})
     namespace.edit("TradingBot", "a", {"spec": {"emergencyStop": {"active": True}}})
     job = eventually(lambda: is_killed(namespace, "a"), "the bot is killed")
     stop = namespace.status()["emergencyStop"]["id"]
+    assert (stop, job["metadata"]["name"]) == (guessed.id, taken), "it was guessed right"
     pod = eventually(
-        lambda: next(iter(namespace.list("Pod", f"batch.kubernetes.io/job-name={job['metadata']['name']}")), None),
+        lambda: next(iter(namespace.list("Pod", f"batch.kubernetes.io/controller-uid={job['metadata']['uid']}")), None),
         "a pod of the kill Job",
     )
     said = f'{{"kind": "kill", "stop_id": "{stop}", "state": "CANCELLED", "orders_cancelled": 3, "message": "gone"}}'

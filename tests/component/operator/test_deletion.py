@@ -9,6 +9,7 @@ from tests.component.operator.fake_kube import CrashedError
 from tests.component.operator.live_world import KEY, SIMULATES, LiveWorld
 from tests.component.operator.world import NAMESPACE
 
+from tradingbot_operator.kube.errors import ForbiddenError
 from tradingbot_operator.status.observation import BotReport
 
 FINALIZER = "tradingbots.dev/exchange"
@@ -181,6 +182,44 @@ async def test_a_bot_of_an_older_image_that_waits_for_nothing_is_not_killed(how:
     if stop_of(world):
         await answers(world, "CANCELLED", confirmed=None)
     assert jobs(world) == []
+
+
+async def test_a_namespace_that_lets_no_kill_job_be_made_is_told_of_and_holds_no_deletion_for_ever() -> None:
+    """A quota on Jobs, or a policy: the finalizer is let go of all the same when a person says so."""
+    world = await LiveWorld().live(deletionPolicy="Flatten")
+    world.later(3600)
+    world.kube.refuse = lambda _verb, kind, _: ForbiddenError("exceeded quota: no-jobs") if kind == "Job" else None
+    await delete(world)
+    world.bots.reports[KEY] = BotReport(LIVE, 2)
+    await world.again()
+    await world.again()
+    name = stop_of(world)["kill"]["job"]
+    told = [event["note"] for event in world.kube.of("Event") if event["reason"] == "KillJobFailed"]
+    assert told == [f"Kill Job {name} cannot be made: exceeded quota: no-jobs"]
+    assert "exceeded quota" in world.condition("Progressing")["message"]
+    assert world.kube.objects["Deployment", NAMESPACE, "tradingbot-a"]["spec"]["replicas"] == 0
+    world.later(301)
+    await world.again()
+    assert world.condition("Degraded")["reason"] == "DeletionBlocked"
+    await annotate(world, "true")
+    assert finalizers(world) == []
+
+
+async def test_once_jobs_may_be_made_again_the_kill_goes_on() -> None:
+    world = await LiveWorld().live(deletionPolicy="CancelOrders")
+    world.later(3600)
+    world.kube.refuse = lambda _verb, kind, _: ForbiddenError("exceeded quota: no-jobs") if kind == "Job" else None
+    await delete(world)
+    world.bots.reports[KEY] = BotReport(LIVE, 2)
+    await world.again()
+    assert jobs(world) == []
+    assert world.requeues[KEY] == 60.0, "asked again by itself"
+    world.kube.refuse = None
+    await world.again()
+    assert len(jobs(world)) == 1
+    world.end_kill(state="CANCELLED")
+    await world.settle()
+    assert finalizers(world) == []
 
 
 async def test_a_live_bot_that_does_not_answer_is_killed_with_its_own_keys() -> None:

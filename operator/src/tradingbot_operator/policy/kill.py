@@ -153,6 +153,12 @@ def take_in(
     return stop.model_copy(update={"outcome": outcome, "kill": kill})
 
 
+def unmade(stop: EmergencyStopStatus, why: str) -> EmergencyStopStatus:
+    """Return the stop of a bot whose kill Job cannot be made: nobody works at the exchange."""
+    message = f"{why}. Nobody works at the exchange for the bot: look there yourself."
+    return stop.model_copy(update={"outcome": EmergencyStopOutcome(state="UNKNOWN", message=message, source="kill")})
+
+
 def _last_words(pod: Mapping[str, Any], stop_id: str) -> EmergencyStopOutcome | None:
     container = pod["status"].get("container") or {}
     state, last = container.get("state") or {}, container.get("lastState") or {}

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
+from tradingbot_operator.api.conditions import Reason
 from tradingbot_operator.desired.killjob import kill_job
 from tradingbot_operator.desired.kinds import DEPLOYMENT, JOB
 from tradingbot_operator.desired.naming import KILL_COMPONENT, child_name
 from tradingbot_operator.desired.ownership import Ownership, controller_of, ownership
 from tradingbot_operator.desired.tradingbot import Desired, scaled_down, without_pods
-from tradingbot_operator.kube.errors import ConflictError
+from tradingbot_operator.kube.errors import ConflictError, KubeError, UnavailableError
 from tradingbot_operator.policy import kill
 from tradingbot_operator.policy.deletion import waits
 from tradingbot_operator.reconcile.lineage import pods_of
@@ -42,10 +43,17 @@ class Stopping:
         self._store = store
         self._now = now
         self._silent: dict[Key, datetime] = {}
+        self._refused: dict[Key, str] = {}
+        """Why a kill Job cannot be made, as the server says."""
+        self._news: dict[Key, str] = {}
 
     def advance(self, key: Key, obj: Manifest, stop: EmergencyStopStatus, observed: Observed) -> EmergencyStopStatus:
         """Return the stop with what the kill Job found, and with the decision for one where it is time."""
-        stop = kill.take_in(stop, self._job(key, stop), self._job_pods(key, stop))
+        uid = str(obj["metadata"]["uid"])
+        job = self._job(key, uid, stop)
+        stop = kill.take_in(stop, job, self._job_pods(key, stop))
+        if job is None and key in self._refused:
+            stop = kill.unmade(stop, self._refused[key])
         sight = self._sight(key, observed)
         known = stop.kill
         if known is not None and known.job == kill.job_of(key.name, stop):
@@ -58,6 +66,13 @@ class Stopping:
     def forget(self, key: Key) -> None:
         """Forget a bot that is gone, or whose stop is over."""
         self._silent.pop(key, None)
+        self._refused.pop(key, None)
+        self._news.pop(key, None)
+
+    def news(self, key: Key) -> list[tuple[Reason, str]]:
+        """Return what nobody was told of yet, once."""
+        text = self._news.pop(key, "")
+        return [(Reason.KILL_JOB_FAILED, text)] if text else []
 
     def hold_down(self, key: Key, desired: Desired) -> Desired:
         """Return the children with a Deployment that has no pods."""
@@ -72,14 +87,20 @@ class Stopping:
             self._store.put(DEPLOYMENT.kind, await self._kube.apply(DEPLOYMENT, scaled_down(live), force=True))
             written.append(f"no pods in Deployment {live['metadata']['name']}")
         template = self._template(live, desired)
-        if template is None or not kill.needs_job(stop) or stop.kill is None or self._job(key, stop) is not None:
+        if template is None or not kill.needs_job(stop) or stop.kill is None or self._job(key, uid, stop) is not None:
             return written
         job = kill_job(key.name, key.namespace, uid, stop, stop.kill.job, template)
         try:
             self._store.put(JOB.kind, await self._kube.apply_new(JOB, job))
         except ConflictError:
-            log.info("the kill Job is there already", job=stop.kill.job)
+            await self._make_room(key, uid, stop.kill.job)
             return written
+        except KubeError as error:
+            text = f"Kill Job {stop.kill.job} cannot be made: {error}"
+            if self._refused.get(key) != text and not error.retryable:
+                self._refused[key] = self._news[key] = text
+            raise
+        self._refused.pop(key, None)
         log.error("a kill Job carries the stop out", job=stop.kill.job, reason=stop.kill.reason)
         return [*written, f"created Job {stop.kill.job}"]
 
@@ -112,8 +133,27 @@ class Stopping:
         template: Manifest | None = whole["spec"]["template"] if whole is not None else None
         return template
 
-    def _job(self, key: Key, stop: EmergencyStopStatus) -> dict[str, Any] | None:
-        return self._store.get(ObjectId(JOB.kind, key.namespace, stop.kill.job)) if stop.kill is not None else None
+    async def _make_room(self, key: Key, uid: str, name: str) -> None:
+        """Remove a Job that somebody else has made under the kill Job's name, which is no secret. Raises KubeError."""
+        async for page in self._kube.list_pages(JOB, namespace=key.namespace):
+            for found in page.items:
+                meta = found["metadata"]
+                if meta["name"] != name:
+                    continue
+                if ownership(found, key.name, uid) is Ownership.OURS:
+                    self._store.put(JOB.kind, found)
+                    log.info("the kill Job is there already", job=name)
+                    return
+                log.error("somebody else's Job has the name of the kill Job, and is removed", job=name)
+                await self._kube.delete(JOB, key.namespace, name, uid=meta["uid"])
+        raise UnavailableError(f"the name of the kill Job {name} was taken; it is made again")
+
+    def _job(self, key: Key, uid: str, stop: EmergencyStopStatus) -> dict[str, Any] | None:
+        """Return the kill Job, and no other of its name: it would be waited for in the place of the real one."""
+        if stop.kill is None:
+            return None
+        found = self._store.get(ObjectId(JOB.kind, key.namespace, stop.kill.job))
+        return found if found is not None and ownership(found, key.name, uid) is Ownership.OURS else None
 
     def _job_pods(self, key: Key, stop: EmergencyStopStatus) -> list[dict[str, Any]]:
         if stop.kill is None:

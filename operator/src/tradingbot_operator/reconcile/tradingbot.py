@@ -20,12 +20,7 @@ from tradingbot_operator.desired.kinds import DEPLOYMENT, TRADING_BOT
 from tradingbot_operator.desired.naming import BOT_COMPONENT, child_name
 from tradingbot_operator.desired.tradingbot import build
 from tradingbot_operator.desired.workload import image_of
-from tradingbot_operator.kube.errors import (
-    ConflictError,
-    InvalidError,
-    KubeError,
-    TerminatingError,
-)
+from tradingbot_operator.kube.errors import KubeError, TerminatingError
 from tradingbot_operator.policy.beside import besides
 from tradingbot_operator.policy.contest import Guard
 from tradingbot_operator.policy.deletion import has_finalizer, is_overdue, may_go, what_is_left
@@ -159,16 +154,20 @@ class TradingBotReconciler:
         scope = await self._open(key, obj)
         if self._is_news(scope):
             await self._report(scope)
-        stop = self._held_down(scope)
+        stop, trouble = self._held_down(scope), None
         if stop is not None:
             try:
                 await self._stopping.carry_out(key, scope.uid, stop, scope.desired)
-            except (TerminatingError, InvalidError, ConflictError) as error:
+            except KubeError as error:
+                # Whatever it is: what is left is told, and a person may let the object go.
                 log.warning("the kill Job cannot be made", error=str(error))
+                trouble = error
         self._follow(scope)
         await self._report(scope)
         if may_go(scope.obj, scope.recorded.emergency_stop):
             await self._finalizers.release(scope.obj)
+        elif trouble is not None and trouble.retryable:
+            raise RetryError(str(trouble), after=retryable(trouble)) from trouble
         return Result(requeue_after=next_look(scope.recorded.emergency_stop) or TERMINATING_RETRY_SECONDS)
 
     async def _open(self, key: Key, obj: dict[str, Any]) -> Scope:
@@ -311,7 +310,7 @@ class TradingBotReconciler:
             self._echoes.came_back(scope.key, self._kube.declared(status), written.get("status"))
             scope.obj, scope.recorded = written, recorded_status(written)
             await tell(self._kube, written, transitions(before, after), self._now())
-        news = self._contests.news(scope.key, before)
+        news = [*self._contests.news(scope.key, before), *self._stopping.news(scope.key)]
         await tell(self._kube, scope.obj, [Transition(True, *told) for told in news], self._now())  # noqa: FBT003
         self._parking.leave(scope.key)
         if after.emergency_stop is not None:
