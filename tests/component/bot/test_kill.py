@@ -196,6 +196,17 @@ async def test_what_goes_wrong_once_is_done_again_and_verified(
     assert ends(ended) == dict.fromkeys(entries, "CANCELLED")
 
 
+async def test_an_empty_list_is_not_believed_while_the_balances_cannot_be_read(tmp_path: Path) -> None:
+    async with legacy(tmp_path) as left:
+        entry = await left.entry()
+        left.server.faults.add(Kind.EMPTY, "GET", OPEN_ORDERS, msg="[]", times=None)
+        left.server.faults.add(Kind.HTTP_ERROR, "GET", "/api/v3/account", status=503, times=None)
+        ended = await left.kill(deadline=3)
+        assert left.open() == {entry}
+    assert (ended.code, ended.report["state"], ended.report["confirmed"]) == (1, "UNKNOWN", False)
+    assert "the balances that could contradict it" in ended.report["message"]
+
+
 async def test_an_order_that_fills_on_the_way_to_its_cancel_is_said_to_be_filled(tmp_path: Path) -> None:
     async with legacy(tmp_path) as left:
         entry = await left.entry()

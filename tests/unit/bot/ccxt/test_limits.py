@@ -131,7 +131,7 @@ def test_who_gives_up_a_stop_holds_nothing_back_for_longer_than_a_minute(hand: H
     assert drained(budget, Lane.QUERY) == 160
 
 
-@pytest.mark.parametrize("limit", [1, 50, 149])
+@pytest.mark.parametrize("limit", [1, 50, 199])
 def test_a_stop_may_spend_a_little_however_small_the_limit_is_and_nothing_else_may(hand: Hand, limit: int) -> None:
     budget = Budget(hand, limit, least_for_stops=LEAST_FOR_STOPS)
     asked = drained(budget, Lane.QUERY)

@@ -19,8 +19,12 @@ MINUTE = 60.0
 TEN_SECONDS = 10.0
 RESERVED_PERCENT = 20
 """Share that only cancels, closes and the queries of a stop may spend."""
-LEAST_FOR_STOPS = 150
-"""Weight of a minute that they may spend however little was configured: cancels, and the list that confirms them."""
+LEAST_FOR_STOPS = 200
+"""Weight of a minute that they may spend however little was configured: cancels, and the list that confirms them.
+
+What a busy bot has spent in the same minute is in it as well. It is no more than it has to be: a limit may be low
+because the exchange's is.
+"""
 SILENCE = 60.0
 """Seconds without a request after a 429 or 418 that does not say how long."""
 
