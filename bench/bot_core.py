@@ -26,7 +26,7 @@ from bench.figures import Figure
 from bench.peers import ours
 from tradingbot.domain.denial import Denied
 from tradingbot.domain.market import SECOND, Tick
-from tradingbot.observe import health
+from tradingbot.observe import health, logs
 from tradingbot.observe.metrics import Metrics
 from tradingbot.risk import gate
 from tradingbot.runtime import process
@@ -158,8 +158,19 @@ class _Bare:
         return f"p50 {statistics.median(self.spent):.2f}, p99 {percentile(self.spent, 0.99):.2f} ms"
 
 
+class _Nowhere:
+    """Where the lines of the log go."""
+
+    def write(self, text: str) -> None:
+        """Take a line."""
+
+    def flush(self) -> None:
+        """Have nothing to write out."""
+
+
 async def _runner(url: str) -> tuple[Runner, Watched, PostgresStore]:
-    """Make what runs in a bot's process, on an empty database, with its account opened."""
+    """Make what runs in a bot's process, on an empty database, with its account opened, and its log as in a pod."""
+    logs.configure("INFO", "simulation", "bench/bot", _Nowhere())
     store = PostgresStore(url, "bench/bot", "simulation", pool_size=2, max_overflow=0)
     await store.open()
     lease = await store.acquire("bench")
