@@ -179,7 +179,8 @@ async def test_a_resume_that_is_written_while_the_namespace_is_stopped_never_cou
     assert stop_of(world, "a") is None
 
 
-async def test_a_resume_that_came_too_early_counts_once_it_was_taken_away_and_written_again() -> None:
+async def test_a_resume_that_came_too_early_is_the_same_one_when_it_was_taken_away_and_written_again() -> None:
+    """Whoever puts an old file back resumes nothing with it; another reason is another resume."""
     world = await two_bots()
     annotate(world, emergency_stop="true")
     await world.settle()
@@ -191,6 +192,9 @@ async def test_a_resume_that_came_too_early_counts_once_it_was_taken_away_and_wr
     world.create("a")
     await world.settle()
     world.create("a", resume=resume)
+    await world.settle()
+    assert "another reason" in world.condition("Suspended", "a")["message"]
+    world.create("a", resume=resume | {"reason": "the exchange is back"})
     await world.settle()
     await say(world, "a", **lifted(stop))
     assert stop_of(world, "a") is None

@@ -159,6 +159,12 @@ async def test_a_resume_that_was_written_while_the_stop_was_asked_for_never_coun
     await world.settle()
     assert world.status()["emergencyStop"]["id"] == stop
     assert "another reason" in world.condition("Suspended")["message"]
+    world.create(resume=None)
+    await world.settle()
+    world.create(resume=resume)
+    await world.settle()
+    assert world.status()["emergencyStop"]["id"] == stop
+    assert "another reason" in world.condition("Suspended")["message"], "also when it was gone in between"
     await world.restart()
     await world.settle()
     assert world.status()["emergencyStop"]["id"] == stop

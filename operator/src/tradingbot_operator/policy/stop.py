@@ -131,10 +131,11 @@ def _void(
     What was written between two looks, of which the first still saw the namespace's stop, counts as too early: nobody
     knows which came first, and writing it again costs little.
     """
-    if resume is None:
-        return None
-    key = resume_key(resume.stop_id, resume.reason)
     known = recorded.void_resume if recorded is not None else None
+    if resume is None:
+        # Written again it is the same one, which the bot's database refuses for good.
+        return known
+    key = resume_key(resume.stop_id, resume.reason)
     stood = recorded is not None and recorded.standing
     return key if stands or stood or key in (early, known) else None
 
