@@ -31,13 +31,21 @@ BOT = {"apiVersion": "tradingbots.dev/v1alpha1", "kind": "TradingBot", "spec": S
 
 NOT_REQUESTED: dict[Right, str] = {
     ("tradingbots.dev", "tradingbots", "patch"): "the finalizer of a live bot: test_deletion.py asks with these rights",
-    ("tradingbots.dev", "tradingbots", "get"): "handed on in the bots' Roles, which only who has it may do",
     (
         "tradingbots.dev",
         "tradingbots/finalizers",
         "update",
     ): "asked by OwnerReferencesPermissionEnforcement (OpenShift)",
 }
+BY_CHANCE: dict[Right, str] = {
+    (
+        "tradingbots.dev",
+        "tradingbots",
+        "get",
+    ): "handed on in the bots' Roles, which only who has it may do; asked as well "
+    "when somebody writes between the operator's look and its status",
+}
+"""What a run may or may not use, by how its moments fall."""
 BODIES = {
     "Deployment": {
         "replicas": 0,
@@ -138,4 +146,4 @@ def test_what_is_granted_is_what_is_used(kubeconfig: Path, namespace: Namespace,
     log = kubeconfig.parent / "logs" / "audit.log"
     requested = used(log, f"system:serviceaccount:{namespace.name}:the-operator")
     assert requested - granted() == set(), "asked for, and not granted"
-    assert granted() - requested == set(NOT_REQUESTED), "granted, and not used"
+    assert granted() - requested - set(BY_CHANCE) == set(NOT_REQUESTED), "granted, and not used"
