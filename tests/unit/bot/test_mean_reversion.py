@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from tests.unit.bot.harness import FUTURES, RULES, Bot, candle, config
 
@@ -47,6 +47,7 @@ def test_the_bands_are_those_computed_anew(values: list[int], size: int) -> None
 
 
 @given(VALUES, SIZE)
+@example([129, 129, 129, 524_287], 3)
 def test_the_rsi_follows_wilder(values: list[int], size: int) -> None:
     rsi, gain, loss = Rsi(size), 0.0, 0.0
     for end, value in enumerate(values):

@@ -68,7 +68,8 @@ class Rsi(msgspec.Struct):
         if self.seen <= self.size:
             return None
         both = self.gain + self.loss
-        return 100.0 * self.gain / both if both else 50.0
+        # Where nothing fell, rounding can lead beyond the end of the scale.
+        return min(100.0, 100.0 * self.gain / both) if both else 50.0
 
 
 class Signal(StrEnum):
