@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from tests.unit.bot.harness import CAPITAL, Bot, Scripted, buy, candle, config, flat
 
@@ -333,6 +333,7 @@ class People:
 
 @settings(max_examples=150, deadline=None)
 @given(st.lists(ACTIONS, min_size=5, max_size=60))
+@example([("candle", 0, 3.0), ("buy", 1, None), ("candle", 0, 3.0), ("close", 0, None), ("candle", 0, 40.0)])
 def test_whatever_people_do_the_books_agree_and_nothing_is_open_without_a_stop(
     actions: list[tuple[str, Any, Any]],
 ) -> None:

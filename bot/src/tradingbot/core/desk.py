@@ -220,9 +220,14 @@ class Desk:
 
     def _settled(self, order: Order) -> None:
         """Look after a position whose order has ended without changing it any more."""
-        if self.cover is not None and order.state.final and order.intent.role is not Role.ENTRY:
-            self.cover.sweep(order.intent.symbol)
-            self.cover.go_on(order.intent.symbol)
+        if not order.state.final or order.intent.role is Role.ENTRY:
+            return
+        if self.cover is None:
+            if not order.intent.role.protective:
+                self.protect(order.intent.symbol)
+            return
+        self.cover.sweep(order.intent.symbol)
+        self.cover.go_on(order.intent.symbol)
 
     def _release(self, order: Order, amount: Decimal) -> None:
         if amount:
@@ -304,6 +309,9 @@ class Desk:
             self.protect(symbol)
         elif self.cover is not None and order.state.final:
             self.cover.go_on(symbol)
+        elif order.state.final:
+            # An entry that was executed after all, while this one sold: what is left of both has no stop yet.
+            self.protect(symbol)
         self._forget()
 
     def _forget(self) -> None:
