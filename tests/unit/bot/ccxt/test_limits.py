@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tradingbot.venues.ccxt.limits import LEAST_FOR_STOPS, Budget, Lane, Wait
+from tradingbot.venues.ccxt.limits import FOR_THE_LIST, LEAST_FOR_STOPS, Budget, Lane, Wait
 
 
 class Hand:
@@ -35,6 +35,22 @@ def test_a_fifth_is_kept_for_cancels(hand: Hand, lane: Lane) -> None:
     budget = Budget(hand, 100)
     assert drained(budget, lane) == 80
     assert drained(budget, Lane.STOP) == 20
+
+
+def test_questions_about_single_orders_spend_the_share_of_a_stop_but_leave_room_for_the_list_that_confirms_it(
+    hand: Hand,
+) -> None:
+    budget = Budget(hand, 1200)
+    assert drained(budget, Lane.QUERY) == 960
+    assert drained(budget, Lane.FOLLOW) == 140
+    assert budget.spend(Lane.STOP, FOR_THE_LIST) is None
+    assert drained(budget, Lane.STOP) == 0
+
+
+def test_a_cancel_needs_to_leave_room_for_nothing(hand: Hand) -> None:
+    budget = Budget(hand, 1200)
+    drained(budget, Lane.FOLLOW)
+    assert drained(budget, Lane.STOP) == FOR_THE_LIST
 
 
 def test_the_reserve_is_rounded_up_and_never_below_a_fifth(hand: Hand) -> None:
@@ -102,7 +118,7 @@ def test_no_minute_exceeds_the_limit_and_entries_never_touch_the_reserve(steps: 
         if budget.spend(lane, weight) is None:
             spent.append((hand.now, weight))
             used = sum(cost for when, cost in spent if when > hand.now - 60)
-            assert used <= (100 if lane is Lane.STOP else 80)
+            assert used <= (100 if lane in (Lane.STOP, Lane.FOLLOW) else 80)
 
 
 @pytest.mark.parametrize("limit", [60, 100, 200, 400, 1200])

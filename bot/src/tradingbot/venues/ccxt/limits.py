@@ -25,6 +25,8 @@ LEAST_FOR_STOPS = 200
 What a busy bot has spent in the same minute is in it as well. It is no more than it has to be: a limit may be low
 because the exchange's is.
 """
+FOR_THE_LIST = 100
+"""Weight of that list. Questions about single orders come every second, and must not use up what confirms the stop."""
 SILENCE = 60.0
 """Seconds without a request after a 429 or 418 that does not say how long."""
 
@@ -36,8 +38,10 @@ class Lane(StrEnum):
     """New orders that may add exposure."""
     QUERY = "query"
     """Ordinary questions."""
+    FOLLOW = "follow"
+    """Questions about single orders for which a stop waits. They may spend its share, but for the list's."""
     STOP = "stop"
-    """Cancels, closes, protective orders, and the questions that follow them."""
+    """Cancels, closes, protective orders, and the list that confirms a stop."""
 
 
 class Wait(msgspec.Struct, frozen=True):
@@ -142,10 +146,15 @@ class Budget:
         return max(0.0, self._silent_until - self._monotonic())
 
     def _limit(self, window: Window, lane: Lane) -> int:
-        if lane is Lane.STOP:
-            return max(window.limit, self._least) if window is self.weight else window.limit
-        kept = -(-window.limit * self._reserved // 100)
-        return window.limit - (max(kept, self._still_owed(self._monotonic())) if window is self.weight else kept)
+        share = -(-window.limit * self._reserved // 100)
+        if window is not self.weight:
+            return window.limit - (share if lane in (Lane.ENTRY, Lane.QUERY) else 0)
+        owed = self._still_owed(self._monotonic())
+        if lane in (Lane.ENTRY, Lane.QUERY):
+            return window.limit - max(share, owed)
+        # Where the share has no room for a list, one waits for what comes free, and the questions do as well.
+        kept = max(FOR_THE_LIST if share >= FOR_THE_LIST else 0, owed) if lane is Lane.FOLLOW else 0
+        return max(window.limit, self._least) - kept
 
     def _still_owed(self, now: float) -> int:
         """Return what a stop could not spend yet. Who did not ask again for a minute has given up."""

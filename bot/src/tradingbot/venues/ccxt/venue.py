@@ -260,7 +260,7 @@ class CcxtVenue:
 
     async def look_up(self, client_id: str, symbol: str, *, urgent: bool = False) -> LookUp:
         """Ask for an order. `Absent` needs two such answers, the second after the visibility delay; never waits."""
-        return await self._look(client_id, symbol, Lane.STOP if urgent else Lane.QUERY)
+        return await self._look(client_id, symbol, Lane.FOLLOW if urgent else Lane.QUERY)
 
     async def _look(self, client_id: str, symbol: str, lane: Lane) -> LookUp:
         args = ("", symbol, {"clientOrderId": client_id})
@@ -345,7 +345,7 @@ class CcxtVenue:
 
     async def fills_of(self, client_id: str, symbol: str, *, urgent: bool = False) -> tuple[Fill, ...] | Unavailable:
         """Return every fill of one order, or `Unavailable` while fewer are told than the order says it has."""
-        lane, rules = (Lane.STOP if urgent else Lane.QUERY), self.rules.get(symbol)
+        lane, rules = (Lane.FOLLOW if urgent else Lane.QUERY), self.rules.get(symbol)
         if rules is None:
             return Unavailable(f"{symbol} is not connected")
         found = await self._look(client_id, symbol, lane)
