@@ -1,4 +1,4 @@
-"""The identity of a stop: operator and bot see it independently, and give it the same name."""
+"""What operator and bot say alike of a stop: its name, which they give it independently, and when it is confirmed."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ import re
 from typing import Final
 
 UID_LENGTH: Final = 8
+CLOSED: Final = frozenset({"FLAT", "FLAT_WITH_DUST"})
+"""Outcomes of a stop, and of a position, that leave nothing but what is too little to be sold."""
+_CANCELLED: Final = frozenset({"CANCELLED"}) | CLOSED
 _ID: Final = re.compile(r"^([0-9a-z]{1,8})-([0-9]{1,18})$")
 
 
@@ -24,6 +27,11 @@ def is_earlier(stop: str, than: str) -> bool | None:
     if mine is None or other is None or mine[1] != other[1]:
         return None
     return int(mine[2]) < int(other[2])
+
+
+def is_confirmed(outcome: str, *, close_positions: bool) -> bool:
+    """Return whether an outcome says that the exchange has confirmed all that the stop asked for."""
+    return outcome in (CLOSED if close_positions else _CANCELLED)
 
 
 def resume_key(stop: str, reason: str | None) -> str:

@@ -11,13 +11,15 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from tradingbot_contract.wording import first_of
+
 from tradingbot.domain import events, ids
 from tradingbot.domain.money import plain
 from tradingbot.domain.secrecy import describe
 from tradingbot.ports import venue as answers
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection
     from decimal import Decimal
 
     from tradingbot.ports.venue import OpenOrder, RealVenue
@@ -109,9 +111,9 @@ class Strays:
             return entries.cause, False
         strays = sorted(order.client_id for order in entries if not self._lives(order))
         if strays:
-            return f"it lists {_named(strays)}", False
+            return f"it lists {first_of(strays, MOST_NAMED)}", False
         if self._doubtful:
-            return f"the cancel of {_named(sorted(self._doubtful))} was not confirmed", False
+            return f"the cancel of {first_of(sorted(self._doubtful), MOST_NAMED)} was not confirmed", False
         return "", not entries
 
     async def _take_back(self, listed: dict[str, OpenOrder]) -> list[events.Stray]:
@@ -142,8 +144,3 @@ class Strays:
         except Exception:  # noqa: BLE001 - what it does not say now shows in the balances
             return order.filled
         return found.filled if isinstance(found, answers.Found) else order.filled
-
-
-def _named(client_ids: Sequence[str]) -> str:
-    more = f" and {len(client_ids) - MOST_NAMED} more" if len(client_ids) > MOST_NAMED else ""
-    return f"{', '.join(client_ids[:MOST_NAMED])}{more}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING, Final
 
+from tradingbot_contract.stops import is_confirmed
 from tradingbot_operator.api.conditions import Reason
 
 if TYPE_CHECKING:
@@ -12,8 +13,6 @@ if TYPE_CHECKING:
 
     from tradingbot_operator.plugin.picture import Picture
 
-CLOSED: Final = frozenset({"FLAT", "FLAT_WITH_DUST"})
-CANCELLED: Final = frozenset({"CANCELLED"}) | CLOSED
 _REASONS: Final = {reason.value: reason for reason in Reason}
 
 _SPEC: Final = (
@@ -92,7 +91,7 @@ def _stop_steps(picture: Picture) -> list[str]:
     steps = []
     if stop.outcome in {"RESIDUAL", "UNKNOWN"}:
         steps.append(f"Outcome {stop.outcome}: look at the exchange yourself. {stop.outcome_message}".strip())
-    elif stop.outcome not in (CLOSED if stop.close_positions else CANCELLED):
+    elif not is_confirmed(stop.outcome, close_positions=stop.close_positions):
         steps.append(
             "The exchange has not confirmed the stop yet. Look again, and if it stays so, look there yourself."
         )
@@ -109,7 +108,7 @@ def _stop_steps(picture: Picture) -> list[str]:
             "The whole namespace is stopped; nothing in it is resumed before its annotation is taken off:\n"
             f"  kubectl annotate namespace {picture.namespace} tradingbots.dev/emergency-stop-"
         )
-    if stop.kill_job and stop.outcome not in (CLOSED if stop.close_positions else CANCELLED):
+    if stop.kill_job and not is_confirmed(stop.outcome, close_positions=stop.close_positions):
         steps.append(
             "The kill Job works at the exchange for the bot. Its log; and, once it has ended, another attempt:\n"
             f"  kubectl logs -n {picture.namespace} job/{stop.kill_job}\n"

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from tradingbot_operator.plugin.advice import CANCELLED, CLOSED, next_steps
+from tradingbot_contract.stops import is_confirmed
+from tradingbot_contract.wording import first_of
+from tradingbot_operator.plugin.advice import next_steps
 from tradingbot_operator.plugin.text import MISSING, age, columns, joined, paint, parse_time, quantity, span, wrap
 
 if TYPE_CHECKING:
@@ -46,11 +48,10 @@ def table(pictures: Sequence[Picture], now: datetime, *, namespaces: bool, wide:
     text = columns(rows)
     urgent = [picture for picture in pictures if next_steps(picture, now)]
     if urgent:
-        names = ", ".join(picture.key if namespaces else picture.name for picture in urgent[:10])
-        more = f" and {len(urgent) - 10} more" if len(urgent) > 10 else ""
+        names = first_of([picture.key if namespaces else picture.name for picture in urgent], 10)
         first = urgent[0]
         text += (
-            f"\n\n{quantity(len(urgent), 'bot')} waiting for somebody: {names}{more}\n"
+            f"\n\n{quantity(len(urgent), 'bot')} waiting for somebody: {names}\n"
             f"  kubectl tradingbot status {first.name} -n {first.namespace}   says what to do"
         )
     return text
@@ -100,7 +101,7 @@ def _facts(picture: Picture, now: datetime, *, colour: bool) -> list[list[str]]:
 
 
 def _stop(stop: StopPicture, now: datetime, *, colour: bool) -> str:
-    done = stop.outcome in (CLOSED if stop.close_positions else CANCELLED)
+    done = is_confirmed(stop.outcome, close_positions=stop.close_positions)
     outcome = paint(stop.outcome or "not reported yet", "green" if done else "red", on=colour)
     cancelled = "" if stop.orders_cancelled is None else f"{quantity(stop.orders_cancelled, 'order')} cancelled"
     rows = [

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from tradingbot_operator.plugin.advice import CANCELLED, CLOSED
+from tradingbot_contract.stops import is_confirmed
 from tradingbot_operator.plugin.picture import take
 from tradingbot_operator.plugin.text import plain, quantity
 
@@ -102,7 +102,7 @@ def _result(
     *,
     close_positions: bool,
 ) -> StopResult:
-    confirmed = outcome in (CLOSED if close_positions else CANCELLED)
+    confirmed = is_confirmed(outcome, close_positions=close_positions)
     count = "" if cancelled is None else f"{quantity(cancelled, 'order')} cancelled"
     parts = [part for part in (count, message) if part]
     if not parts and not confirmed:

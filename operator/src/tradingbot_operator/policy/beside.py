@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from tradingbot_contract.wording import first_of
 from tradingbot_operator.policy.differences import SHOWN, differs
 
 if TYPE_CHECKING:
@@ -54,10 +55,9 @@ def besides(wanted: Desired, live: Mapping[str, Any] | None) -> str:
     found = beside(mine, live["spec"]["template"]["spec"])
     if not found:
         return ""
-    shown = ", ".join(found[:SHOWN]) + (f" and {len(found) - SHOWN} more" if len(found) > SHOWN else "")
     return (
-        f"The pod template of this live bot has what the operator did not put there: {shown}. It runs beside the "
-        "keys of the exchange account: find out who added it "
+        f"The pod template of this live bot has what the operator did not put there: {first_of(found, SHOWN)}. "
+        "It runs beside the keys of the exchange account: find out who added it "
         "(kubectl get deployment --output yaml --show-managed-fields)."
     )
 

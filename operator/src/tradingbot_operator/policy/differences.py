@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Final
 
+from tradingbot_contract.wording import first_of
 from tradingbot_operator.policy.drift import COMMON, EXACT, KEYED, OWN_LISTS, identity, intruders, is_same, is_subset
 
 if TYPE_CHECKING:
@@ -50,9 +51,7 @@ def text(path: Path) -> str:
 
 def named(paths: Sequence[Path]) -> str:
     """Write the first few paths as one text."""
-    texts = sorted({text(path) for path in paths})
-    more = f" and {len(texts) - SHOWN} more" if len(texts) > SHOWN else ""
-    return ", ".join(texts[:SHOWN]) + more
+    return first_of(sorted({text(path) for path in paths}), SHOWN)
 
 
 def rivals(live: Mapping[str, Any], paths: Iterable[Path], me: str) -> list[str]:

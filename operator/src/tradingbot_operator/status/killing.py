@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from tradingbot_contract.stops import CLOSED
+from tradingbot_contract.wording import first_of
 from tradingbot_operator.api.conditions import Reason
 from tradingbot_operator.status.live import Step
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from tradingbot_operator.api.v1alpha1.safety import EmergencyStopOutcome, EmergencyStopStatus, StoppedPosition
     from tradingbot_operator.api.v1alpha1.tradingbot import TradingBotStatus
 
 _GONE: Final = {"CANCELLED", "FILLED", "GONE", "KEPT"}
-_CLOSED: Final = {"FLAT", "FLAT_WITH_DUST"}
 _NAMED: Final = 5
 """Orders and positions that are named; the status has the others."""
 
@@ -44,10 +43,10 @@ def _ended(stop: EmergencyStopStatus, job: str) -> str:
     parts = [f"Kill Job {job} ended, stop {stop.id}: {outcome.state}."]
     if outcome.orders_cancelled is not None:
         parts.append(f"Orders cancelled: {outcome.orders_cancelled}.")
-    closed = [f"{position.symbol} {_closed(position)}" for position in outcome.positions if position.state in _CLOSED]
+    closed = [f"{position.symbol} {_closed(position)}" for position in outcome.positions if position.state in CLOSED]
     for title, named in (("Closed", closed), ("Left", _left(outcome))):
         if named:
-            parts.append(f"{title}: {_listed(named)}.")
+            parts.append(f"{title}: {first_of(named, _NAMED)}.")
     return " ".join([*parts, *([outcome.message] if outcome.message else [])])
 
 
@@ -61,11 +60,5 @@ def _left(outcome: EmergencyStopOutcome) -> list[str]:
     orders = [
         f"order {order.client_id} {order.symbol} {order.state}" for order in outcome.orders if order.state not in _GONE
     ]
-    held = [position for position in outcome.positions if position.state not in _CLOSED]
+    held = [position for position in outcome.positions if position.state not in CLOSED]
     return [*orders, *(f"{position.symbol} {position.residual} {position.state}" for position in held)]
-
-
-def _listed(named: Iterable[str]) -> str:
-    found = list(named)
-    more = f" and {len(found) - _NAMED} more" if len(found) > _NAMED else ""
-    return ", ".join(found[:_NAMED]) + more

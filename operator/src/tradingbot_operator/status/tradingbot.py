@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
+from tradingbot_contract.stops import CLOSED
 from tradingbot_operator.api.conditions import ConditionType, Reason
 from tradingbot_operator.api.v1alpha1.safety import BotRole, BotState, EmergencyStopStatus, LastStop, Mode, TradingState
 from tradingbot_operator.status.conditions import Verdict, no, record, unknown, yes
@@ -271,7 +272,7 @@ def _stop_message(stop: EmergencyStopStatus) -> str:
 def _left_by_the_kill(stop: EmergencyStopStatus | None) -> dict[str, Any]:
     """Return what is left where the kill Job has sold everything: the bot's last words are from before."""
     outcome = stop.outcome if stop is not None else None
-    sold = outcome is not None and outcome.source == "kill" and outcome.state in {"FLAT", "FLAT_WITH_DUST"}
+    sold = outcome is not None and outcome.source == "kill" and outcome.state in CLOSED
     return {"positions": 0, "open_orders": 0} if sold else {}
 
 

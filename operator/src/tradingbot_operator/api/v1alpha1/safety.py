@@ -1,11 +1,12 @@
 """Stops, resumption and approval: what a person says, and what the operator answers."""
 
 from enum import StrEnum
-from typing import Annotated, Final
+from typing import Annotated
 
 from pydantic import Field
 
 from tradingbot_contract.states import BotState
+from tradingbot_contract.stops import is_confirmed
 from tradingbot_operator.api.markers import Text, list_type
 from tradingbot_operator.api.model import ApiModel, StatusModel, Timestamp
 
@@ -183,9 +184,6 @@ class KillStatus(StatusModel):
     """Whether the Job has ended; its result is in outcome."""
 
 
-_VERIFIED: Final = {False: {"CANCELLED", "FLAT", "FLAT_WITH_DUST"}, True: {"FLAT", "FLAT_WITH_DUST"}}
-
-
 class EmergencyStopStatus(StatusModel):
     """The stop that is latched. It stays until spec.resume names its id."""
 
@@ -214,7 +212,7 @@ class EmergencyStopStatus(StatusModel):
     @property
     def verified(self) -> bool:
         """Whether the exchange has confirmed all that the stop asked for."""
-        return self.outcome is not None and self.outcome.state in _VERIFIED[self.close_positions]
+        return self.outcome is not None and is_confirmed(self.outcome.state, close_positions=self.close_positions)
 
 
 class LastStop(StatusModel):

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
+from tradingbot_contract.wording import first_of
 from tradingbot_operator.kube.errors import ForbiddenError, KubeError, NotFoundError
 from tradingbot_operator.plugin.context import bare
 from tradingbot_operator.plugin.errors import ExitCode, PluginError, explain
@@ -53,10 +54,9 @@ def _targets(context: Context) -> list[tuple[str, str]] | None:
         return [(context.namespace, bare(name)) for name in dict.fromkeys(args.names)]
     found = [(item["metadata"]["namespace"], item["metadata"]["name"]) for item in context.find([], args.selector)]
     if found and context.terminal.interactive and not args.yes and args.dry_run != "server":
-        names = ", ".join(f"{namespace}/{name}" for namespace, name in found[:20])
-        more = f" and {len(found) - 20} more" if len(found) > 20 else ""
+        names = first_of([f"{namespace}/{name}" for namespace, name in found], 20)
         closing = " and close all their positions at market prices" if args.close_positions else ""
-        context.terminal.note(f"This stops {quantity(len(found), 'bot')}{closing}: {names}{more}")
+        context.terminal.note(f"This stops {quantity(len(found), 'bot')}{closing}: {names}")
         if not context.terminal.agree("Stop them?"):
             context.terminal.note("Nothing was stopped.")
             return None
