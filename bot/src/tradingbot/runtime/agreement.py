@@ -75,6 +75,7 @@ class Agreement:
         self._suspects: dict[str, Decimal] = {}
         self._since: float | None = None
         self._silences = 0
+        self._reported = runner.clock.monotonic()
 
     def save(self) -> bytes:
         """Write what is remembered of the venue."""
@@ -261,16 +262,19 @@ class Agreement:
 
     async def keep(self) -> None:
         """Ask for orders and reports until cancelled. What follows from the answers is done by the trading loop."""
-        runner = self.runner
-        next_report = runner.clock.monotonic() + RECONCILE_SECONDS
+        self._reported = self.runner.clock.monotonic()
         while True:
-            await self.inquiry.all()
-            await self.look()
-            now = runner.clock.monotonic()
-            if now >= next_report or (not self.settled and now >= next_report - RECONCILE_SECONDS + AGAIN_SECONDS):
-                await self.reconcile()
-                next_report = runner.clock.monotonic() + RECONCILE_SECONDS
-            await runner.clock.sleep(DOUBT_SECONDS / 2)
+            await self.round()
+            await self.runner.clock.sleep(DOUBT_SECONDS / 2)
+
+    async def round(self) -> None:
+        """Ask for what is due by now: single orders, strays, the whole report."""
+        await self.inquiry.all()
+        await self.look()
+        pause = RECONCILE_SECONDS if self.settled else AGAIN_SECONDS
+        if self.runner.clock.monotonic() - self._reported >= pause:
+            await self.reconcile()
+            self._reported = self.runner.clock.monotonic()
 
 
 def _sentences(differences: dict[str, Decimal], more: list[str] | None = None) -> list[str]:

@@ -21,7 +21,6 @@ from tradingbot.domain.market import MINUTE, SECOND, Candle
 from tradingbot.domain.states import State
 from tradingbot.observe import health
 from tradingbot.risk.limits import Limits
-from tradingbot.runtime.agreement import AGAIN_SECONDS, RECONCILE_SECONDS
 from tradingbot.runtime.control import Control
 from tradingbot.runtime.runner import Runner
 from tradingbot.venues.ccxt.gateway import Credentials
@@ -78,7 +77,6 @@ class Trading(World):
         await self.runner.agreement.reconcile()
         self.runner.collect(self.engine.resume())
         await self.runner.flush(force=True)
-        self._reported = self.clock.monotonic()
         return self
 
     async def seconds(self, count: int = 1) -> None:
@@ -87,21 +85,12 @@ class Trading(World):
             self.manual.advance(seconds=1)
             if self.moving:
                 self.server.market.move(MARKET, self.price)
-            await self._keep()
+            await self.runner.agreement.round()
             price = int(self.server.market.last(MARKET) / self.engine.state.instruments[SYMBOL].tick)
             ts = self.manual.now_ms() * 1000
             await self.runner.on_market(Candle(ts, SYMBOL, ts - SECOND, price, price, price, price, 0))
             await self.runner.beat()
             await self.runner.flush(force=True)
-
-    async def _keep(self) -> None:
-        """One round of `Agreement.keep`."""
-        agreement, now = self.runner.agreement, self.clock.monotonic()
-        await self.runner.inquiry.all()
-        await agreement.look()
-        if now - self._reported >= (RECONCILE_SECONDS if agreement.settled else AGAIN_SECONDS):
-            await agreement.reconcile()
-            self._reported = now
 
     async def stop(self, *, close: bool = False) -> None:
         """Stop it as a person does, and wait until what was begun at once is done."""
