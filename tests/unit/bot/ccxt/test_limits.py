@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tradingbot.venues.ccxt.limits import FOR_THE_LIST, LEAST_FOR_STOPS, Budget, Lane, Wait
+from tradingbot.venues.ccxt.limits import LEAST_FOR_STOPS, WEIGHT_LISTING, Budget, Lane, Wait
 
 
 class Hand:
@@ -43,14 +43,14 @@ def test_questions_about_single_orders_spend_the_share_of_a_stop_but_leave_room_
     budget = Budget(hand, 1200)
     assert drained(budget, Lane.QUERY) == 960
     assert drained(budget, Lane.FOLLOW) == 140
-    assert budget.spend(Lane.STOP, FOR_THE_LIST) is None
+    assert budget.spend(Lane.STOP, WEIGHT_LISTING) is None
     assert drained(budget, Lane.STOP) == 0
 
 
 def test_a_cancel_needs_to_leave_room_for_nothing(hand: Hand) -> None:
     budget = Budget(hand, 1200)
     drained(budget, Lane.FOLLOW)
-    assert drained(budget, Lane.STOP) == FOR_THE_LIST
+    assert drained(budget, Lane.STOP) == WEIGHT_LISTING
 
 
 def test_the_reserve_is_rounded_up_and_never_below_a_fifth(hand: Hand) -> None:

@@ -25,8 +25,9 @@ LEAST_FOR_STOPS = 200
 What a busy bot has spent in the same minute is in it as well. It is no more than it has to be: a limit may be low
 because the exchange's is.
 """
-FOR_THE_LIST = 100
-"""Weight of that list. Questions about single orders come every second, and must not use up what confirms the stop."""
+WEIGHT_BALANCES = 20
+WEIGHT_LISTING = 80 + WEIGHT_BALANCES
+"""The list of all open orders with the balances that speak for or against an empty one: paid at once, or not asked."""
 SILENCE = 60.0
 """Seconds without a request after a 429 or 418 that does not say how long."""
 
@@ -147,14 +148,18 @@ class Budget:
 
     def _limit(self, window: Window, lane: Lane) -> int:
         share = -(-window.limit * self._reserved // 100)
-        if window is not self.weight:
-            return window.limit - (share if lane in (Lane.ENTRY, Lane.QUERY) else 0)
+        ordinary = lane in (Lane.ENTRY, Lane.QUERY)
+        if window is self.orders:
+            return window.limit - share if ordinary else window.limit
         owed = self._still_owed(self._monotonic())
-        if lane in (Lane.ENTRY, Lane.QUERY):
+        if ordinary:
             return window.limit - max(share, owed)
-        # Where the share has no room for a list, one waits for what comes free, and the questions do as well.
-        kept = max(FOR_THE_LIST if share >= FOR_THE_LIST else 0, owed) if lane is Lane.FOLLOW else 0
-        return max(window.limit, self._least) - kept
+        limit = max(window.limit, self._least)
+        if lane is Lane.STOP:
+            return limit
+        # They come every second, and must not use up what confirms the stop. Where the share has no room for a list,
+        # that waits for what comes free, and so do they.
+        return limit - max(WEIGHT_LISTING if share >= WEIGHT_LISTING else 0, owed)
 
     def _still_owed(self, now: float) -> int:
         """Return what a stop could not spend yet. Who did not ask again for a minute has given up."""

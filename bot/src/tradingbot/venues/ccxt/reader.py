@@ -8,6 +8,7 @@ from tradingbot.ports.venue import Unavailable
 from tradingbot.venues.ccxt import mapping
 from tradingbot.venues.ccxt.gateway import PROVEN
 from tradingbot.venues.ccxt.history import History, Names, NotToldError
+from tradingbot.venues.ccxt.limits import WEIGHT_BALANCES, WEIGHT_LISTING
 from tradingbot.venues.ccxt.mapping import MalformedError
 from tradingbot.venues.ccxt.markets import Markets
 
@@ -21,10 +22,7 @@ if TYPE_CHECKING:
     from tradingbot.venues.ccxt.limits import Lane
     from tradingbot.venues.ccxt.mapping import Rules, ToldFill
 
-WEIGHT_BALANCES = 20
-WEIGHT_OPEN_ORDERS, WEIGHT_ALL_OPEN_ORDERS = 6, 80
-WEIGHT_LISTING = WEIGHT_ALL_OPEN_ORDERS + WEIGHT_BALANCES
-"""The list of all open orders with the balances that speak for or against an empty one: paid at once, or not asked."""
+WEIGHT_OPEN_ORDERS = 6
 WEIGHT_TICKER = 2
 
 
