@@ -41,49 +41,48 @@ def _decided(decision: Decision) -> None:
     facts = dict(decision.facts)
     _log.info(
         "approved" if decision.approved else "denied",
-        symbol=decision.symbol,
-        side=decision.side.value,
+        **_of(decision),
         action=decision.action,
         confidence=facts.pop("confidence", None),
         code=decision.code,
         facts=facts,
         reason=decision.reason,
-        strategy=decision.strategy,
-        client_id=decision.client_id,
-        market_ts=decision.ts,
     )
 
 
 def _ordered(intent: Intent) -> None:
     _log.info(
         "order",
-        symbol=intent.symbol,
-        side=intent.side.value,
+        **_of(intent),
         role=intent.role.value,
         type=intent.type.value,
         quantity=plain(intent.quantity),
         limit_price=_maybe(intent.limit_price),
         stop_price=_maybe(intent.stop_price),
-        strategy=intent.strategy,
-        client_id=intent.client_id,
-        market_ts=intent.ts,
     )
 
 
 def _executed(trade: Trade) -> None:
     _log.info(
         "executed",
-        symbol=trade.symbol,
-        side=trade.side.value,
+        **_of(trade),
         role=trade.role.value,
         quantity=plain(trade.quantity),
         price=plain(trade.price),
         fee=plain(trade.fee),
         realized=plain(trade.realized),
-        strategy=trade.strategy,
-        client_id=trade.client_id,
-        market_ts=trade.ts,
     )
+
+
+def _of(what: Decision | Intent | Trade) -> dict[str, object]:
+    """Return what every line says of whose it is."""
+    return {
+        "symbol": what.symbol,
+        "side": what.side.value,
+        "strategy": what.strategy,
+        "client_id": what.client_id,
+        "market_ts": what.ts,
+    }
 
 
 def _maybe(value: Decimal | None) -> str | None:
