@@ -137,10 +137,10 @@ def subject(settings: Settings) -> str:
 
     A limit that came with a later version counts where it is set: a promotion is not begun anew by an upgrade.
     """
-    strategy, values = settings.strategy, settings.risk.model_dump(mode="json")
-    later: dict[str, object] = dict.fromkeys(("max_stop_distance", "max_target_distance", "min_confidence"))
-    later |= {"autonomous": True, "max_price_jump": "0.2"}
-    limits = {name: value for name, value in values.items() if name not in later or value != later[name]}
+    strategy, risk = settings.strategy, settings.risk
+    later = {"max_stop_distance", "max_target_distance", "min_confidence", "autonomous", "max_price_jump"}
+    limits = risk.model_dump(mode="json", exclude=later)
+    limits |= risk.model_dump(mode="json", include=later, exclude_defaults=True)
     text = msgspec.json.encode([terms.strategy_key(settings), sorted(strategy.symbols), limits], order="deterministic")
     return hashlib.sha256(text).hexdigest()[:16]
 

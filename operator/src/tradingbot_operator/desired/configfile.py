@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
 from tradingbot_operator.api.v1alpha1.safety import Mode
-from tradingbot_operator.api.v1alpha1.trading import Faults, Resolution, Risk
+from tradingbot_operator.api.v1alpha1.trading import Faults, Resolution
 
 if TYPE_CHECKING:
     from tradingbot_operator.api.v1alpha1.live import LiveStatus
@@ -107,27 +107,20 @@ def _exchange(spec: TradingBotSpec) -> dict[str, Any]:
 def _risk(spec: TradingBotSpec) -> dict[str, Any]:
     risk = spec.risk
     optional = ("max_order_value", "max_stop_distance", "max_target_distance", "min_confidence")
-    given = {name: _number(value) for name in optional if (value := getattr(risk, name)) is not None}
-    # Only where it says something: a bot's image from before there was such a limit refuses to start with its name.
-    autonomous = {} if risk.autonomous else {"autonomous": False}
-    usual = risk.max_price_jump == Risk.model_fields["max_price_jump"].default
-    jump = {} if usual else {"max_price_jump": _number(risk.max_price_jump)}
-    return (
-        given
-        | autonomous
-        | jump
-        | {
-            "max_drawdown": _number(risk.max_drawdown),
-            "daily_loss_limit": _number(risk.daily_loss_limit),
-            "max_position_size": _number(risk.max_position_size),
-            "risk_per_trade": _number(risk.risk_per_trade),
-            "max_open_positions": risk.max_open_positions,
-            "min_risk_reward_ratio": _number(risk.min_risk_reward_ratio),
-            "max_orders_per_minute": risk.max_orders_per_minute,
-            "price_collar": _number(risk.price_collar),
-            "on_breach": risk.on_breach.value,
-        }
-    )
+    values = {name: _number(value) for name in optional if (value := getattr(risk, name)) is not None} | {
+        "max_drawdown": _number(risk.max_drawdown),
+        "daily_loss_limit": _number(risk.daily_loss_limit),
+        "max_position_size": _number(risk.max_position_size),
+        "risk_per_trade": _number(risk.risk_per_trade),
+        "max_open_positions": risk.max_open_positions,
+        "min_risk_reward_ratio": _number(risk.min_risk_reward_ratio),
+        "max_orders_per_minute": risk.max_orders_per_minute,
+        "price_collar": _number(risk.price_collar),
+        "max_price_jump": _number(risk.max_price_jump),
+        "autonomous": risk.autonomous,
+        "on_breach": risk.on_breach.value,
+    }
+    return {name: value for name, value in values.items() if name not in risk.as_before}
 
 
 def _simulation(spec: TradingBotSpec, mode: Mode) -> dict[str, Any]:

@@ -16,12 +16,12 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
 from tradingbot_operator.api.v1alpha1.safety import Mode
-from tradingbot_operator.api.v1alpha1.trading import Risk
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import datetime
 
+    from tradingbot_operator.api.v1alpha1.trading import Risk
     from tradingbot_operator.api.v1alpha1.tradingbot import TradingBotSpec
 
 VERSION: Final = "tradingbots.dev/approval/v2"
@@ -94,8 +94,8 @@ def digest_before_tightening(spec: TradingBotSpec, identity: Identity, approved:
 
 
 def _digest(spec: TradingBotSpec, identity: Identity, risk: Risk) -> str:
-    def written(part: Any) -> Any:
-        return None if part is None else part.model_dump(mode="python", by_alias=True, exclude_none=True)
+    def written(part: Any, but: set[str] | None = None) -> Any:
+        return None if part is None else part.model_dump(mode="python", by_alias=True, exclude_none=True, exclude=but)
 
     strategy = written(spec.strategy)
     strategy["symbols"] = sorted(strategy["symbols"])
@@ -106,19 +106,13 @@ def _digest(spec: TradingBotSpec, identity: Identity, risk: Risk) -> str:
         "image": spec.image,
         "exchange": written(spec.exchange),
         "strategy": strategy,
-        "risk": _limits(written(risk)),
+        "risk": written(risk, risk.as_before),
         "promotion": written(spec.promotion),
         "database": written(spec.database.secret_ref),
         "redis": written(spec.redis),
         "api": written(spec.api),
     }
     return "sha256:" + hashlib.sha256(canonical(approved).encode()).hexdigest()
-
-
-def _limits(risk: dict[str, Any]) -> dict[str, Any]:
-    """Leave out later limits where they say what was so before: approvals from before there were such stay good."""
-    usual = {"autonomous": True, "maxPriceJump": Risk.model_fields["max_price_jump"].default}
-    return {name: value for name, value in risk.items() if name not in usual or value != usual[name]}
 
 
 def canonical(value: Any) -> str:

@@ -121,6 +121,16 @@ class Risk(ApiModel):
     """What happens to open positions when maxDrawdown or dailyLossLimit is reached: Hold keeps them with their
     protective stops, Flatten closes them at market prices."""
 
+    @property
+    def as_before(self) -> set[str]:
+        """Names of the limits that came later than the others and say what was so before there were such.
+
+        They are left out where a name more would break what is there: approvals are a digest of all limits, and a bot's
+        image from before refuses to start with a setting that it does not know.
+        """
+        added = ("autonomous", "max_price_jump")
+        return {name for name in added if getattr(self, name) == type(self).model_fields[name].default}
+
     rules: ClassVar[tuple[Rule, ...]] = (
         Rule(
             "self.dailyLossLimit <= self.maxDrawdown",
