@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.component.bot.api_server import UID, ApiServer
+from tests.component.bot.api_server import ApiServer
 from tests.component.bot.live.world import RISE, LiveWorld, until
 from tests.exchange_server import Kind
 
@@ -55,9 +55,8 @@ async def approve(api: ApiServer, seconds: float) -> str:
 async def settings(api: ApiServer, world: LiveWorld, **changes: Any) -> dict[str, Any]:
     """What a bot needs that trades live with an approval of a day."""
     ends = await approve(api, 86_400)
-    names = {"TRADINGBOT_NAME": "btc", "TRADINGBOT_UID": UID, "POD_NAMESPACE": "test", "KUBERNETES_API_URL": api.url}
     return world.settings(
-        environment={**names, "API_KEY": KEY},
+        environment={**api.environment, "API_KEY": KEY},
         approval={"digest": DIGEST, "approved_by": "bob", "expires_at": ends},
         **changes,
     )

@@ -38,6 +38,16 @@ class ApiServer:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
+    @property
+    def environment(self) -> dict[str, str]:
+        """What lets a bot process find its object here."""
+        return {
+            "TRADINGBOT_NAME": self.name,
+            "TRADINGBOT_UID": UID,
+            "POD_NAMESPACE": "test",
+            "KUBERNETES_API_URL": self.url,
+        }
+
     def object(self) -> dict[str, Any]:
         metadata = {
             "name": self.name,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import asyncpg
 import pytest
-from tests.component.bot.api_server import UID, ApiServer
+from tests.component.bot.api_server import ApiServer
 from tests.component.bot.process import BotProcess, audit, until_rows
 
 if TYPE_CHECKING:
@@ -69,8 +69,7 @@ async def test_a_stop_without_a_database_holds_and_is_written_when_it_is_back(
     own: postgresql.Server, bots: Callable[..., BotProcess]
 ) -> None:
     api = await ApiServer().start()
-    names = {"TRADINGBOT_NAME": "btc", "TRADINGBOT_UID": UID, "POD_NAMESPACE": "test", "KUBERNETES_API_URL": api.url}
-    bot = bots("pod", own.url(), environment=names).start()
+    bot = bots("pod", own.url(), environment=api.environment).start()
     await bot.trading()
     await bot.until(lambda s: s["state"] == "ACTIVE")
     await asyncio.to_thread(own.stop, hard=True)
@@ -142,8 +141,7 @@ async def test_a_stop_outlives_a_database_that_is_replaced_by_an_empty_one(
 ) -> None:
     """The process writes it down there as well, so that the next one finds it."""
     api = await ApiServer().start()
-    names = {"TRADINGBOT_NAME": "btc", "TRADINGBOT_UID": UID, "POD_NAMESPACE": "test", "KUBERNETES_API_URL": api.url}
-    bot = bots("pod", own.url(), environment=names).start()
+    bot = bots("pod", own.url(), environment=api.environment).start()
     await bot.trading()
     await api.edit(emergencyStop={"active": True})
     stop = f"1f0c2a9b-{api.generation}"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import asyncpg
 import pytest
 from redis.asyncio import Redis
-from tests.component.bot.api_server import UID, ApiServer
+from tests.component.bot.api_server import ApiServer
 from tests.component.bot.process import BotProcess, until_rows
 from tests.support import postgresql, redis
 
@@ -38,8 +38,7 @@ async def api() -> AsyncIterator[ApiServer]:
 
 
 def settings(cache: redis.Server, api: ApiServer) -> dict[str, Any]:
-    names = {"TRADINGBOT_NAME": "btc", "TRADINGBOT_UID": UID, "POD_NAMESPACE": "test", "KUBERNETES_API_URL": api.url}
-    return {"environment": {**names, "REDIS_URL": cache.url}}
+    return {"environment": {**api.environment, "REDIS_URL": cache.url}}
 
 
 async def ask(cache: redis.Server) -> None:

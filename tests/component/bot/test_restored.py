@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import asyncpg
 import pytest
-from tests.component.bot.api_server import UID, ApiServer
+from tests.component.bot.api_server import ApiServer
 from tests.component.bot.process import BotProcess, until_rows
 
 if TYPE_CHECKING:
@@ -25,8 +25,7 @@ async def api() -> AsyncIterator[ApiServer]:
 
 
 def start(bots: Callable[..., BotProcess], url: str, api: ApiServer) -> BotProcess:
-    names = {"TRADINGBOT_NAME": "btc", "TRADINGBOT_UID": UID, "POD_NAMESPACE": "test", "KUBERNETES_API_URL": api.url}
-    return bots("pod", url, environment=names).start()
+    return bots("pod", url, environment=api.environment).start()
 
 
 async def stopped(bot: BotProcess, api: ApiServer, url: str) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import asyncpg
 import pytest
-from tests.component.bot.api_server import UID, ApiServer
+from tests.component.bot.api_server import ApiServer
 from tests.component.bot.process import BotProcess, audit, until_rows
 from tests.support import postgresql
 
@@ -31,8 +31,7 @@ async def api() -> AsyncIterator[ApiServer]:
 
 
 def watching(api: ApiServer) -> dict[str, Any]:
-    names = {"TRADINGBOT_NAME": "btc", "TRADINGBOT_UID": UID, "POD_NAMESPACE": "test", "KUBERNETES_API_URL": api.url}
-    return {"environment": names}
+    return {"environment": api.environment}
 
 
 def wish(stop_id: str, reason: str = "checked") -> dict[str, str]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import asyncpg
 import pytest
-from tests.component.bot.api_server import UID, ApiServer
+from tests.component.bot.api_server import ApiServer
 from tests.component.bot.process import BotProcess, audit, until_rows
 
 if TYPE_CHECKING:
@@ -24,8 +24,7 @@ async def api() -> AsyncIterator[ApiServer]:
 
 
 def watching(api: ApiServer) -> dict[str, Any]:
-    names = {"TRADINGBOT_NAME": "btc", "TRADINGBOT_UID": UID, "POD_NAMESPACE": "test", "KUBERNETES_API_URL": api.url}
-    return {"environment": names}
+    return {"environment": api.environment}
 
 
 async def latches(url: str) -> list[dict[str, Any]]:

@@ -34,6 +34,15 @@ def store(url: str, bot: str = "test/bot", schema: str = "simulation") -> Postgr
     return PostgresStore(url, bot, schema, pool_size=1, max_overflow=2)
 
 
+async def begun(url: str) -> tuple[PostgresStore, int]:
+    """Return a store that holds the lease and has committed once, and the epoch."""
+    one = store(url)
+    lease = await one.acquire("a")
+    assert lease is not None
+    await one.commit(batch(1), lease.epoch)
+    return one, lease.epoch
+
+
 class PostgresWorld:
     """Several processes that share a database."""
 
@@ -107,16 +116,13 @@ async def test_a_database_of_a_newer_version_is_refused(database: str) -> None:
 
 async def test_a_take_over_waits_for_the_commit_that_is_under_way(database: str) -> None:
     """The commit holds the lease row: whoever takes over sees it whole, or it sees that it lost."""
-    one = store(database)
-    lease = await one.acquire("a")
-    assert lease is not None
-    await one.commit(batch(1), lease.epoch)
+    one, epoch = await begun(database)
     taker = await asyncpg.connect(database)
     await taker.execute("UPDATE simulation.lease SET expires_at = now() - interval '1 second'")
     transaction = taker.transaction()
     await transaction.start()
     await taker.execute("UPDATE simulation.lease SET epoch = epoch + 1, holder = 'b'")
-    waiting = asyncio.create_task(one.commit(batch(2, traded()), lease.epoch))
+    waiting = asyncio.create_task(one.commit(batch(2, traded()), epoch))
     await asyncio.sleep(0.3)
     assert not waiting.done()
     await transaction.commit()
@@ -184,10 +190,7 @@ async def test_hypertables_where_timescaledb_is_there_and_plain_tables_where_it_
 
 
 async def test_a_commit_whose_connection_was_ended_is_written_by_the_next_try(database: str) -> None:
-    one = store(database)
-    lease = await one.acquire("a")
-    assert lease is not None
-    await one.commit(batch(1), lease.epoch)
+    one, epoch = await begun(database)
     other = await asyncpg.connect(database)
     ended = await other.fetchval(
         "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity "
@@ -197,7 +200,7 @@ async def test_a_commit_whose_connection_was_ended_is_written_by_the_next_try(da
     for _ in range(50):
         # The end is noticed before the commit or by it; the runner tries again, too.
         with contextlib.suppress(UnavailableError):
-            await one.commit(batch(2, traded()), lease.epoch)
+            await one.commit(batch(2, traded()), epoch)
             break
         await asyncio.sleep(0.05)
     assert len(await one.rows("trades", 10)) == 1
@@ -206,21 +209,18 @@ async def test_a_commit_whose_connection_was_ended_is_written_by_the_next_try(da
 
 
 async def test_a_commit_that_was_broken_off_leaves_the_store_usable(database: str) -> None:
-    one = store(database)
-    lease = await one.acquire("a")
-    assert lease is not None
-    await one.commit(batch(1), lease.epoch)
+    one, epoch = await begun(database)
     taker = await asyncpg.connect(database)
     transaction = taker.transaction()
     await transaction.start()
     await taker.execute("UPDATE simulation.lease SET holder = holder")
-    waiting = asyncio.create_task(one.commit(batch(2, traded()), lease.epoch))
+    waiting = asyncio.create_task(one.commit(batch(2, traded()), epoch))
     await until_rows(database, WAITS)
     waiting.cancel()
     with pytest.raises(asyncio.CancelledError):
         await waiting
     await transaction.rollback()
-    await one.commit(batch(2, traded()), lease.epoch)
+    await one.commit(batch(2, traded()), epoch)
     assert len(await one.rows("trades", 10)) == 1
     await taker.close()
     await one.close()
@@ -228,20 +228,17 @@ async def test_a_commit_that_was_broken_off_leaves_the_store_usable(database: st
 
 async def test_a_commit_that_was_given_up_and_comes_through_while_it_is_tried_again_is_no_gap(database: str) -> None:
     """A server whose disk stands still goes on with a statement that the bot has long given up."""
-    one = store(database)
-    lease = await one.acquire("a")
-    assert lease is not None
-    await one.commit(batch(1), lease.epoch)
+    one, epoch = await begun(database)
     given_up = await asyncpg.connect(database)
     transaction = given_up.transaction()
     await transaction.start()
     await given_up.execute("UPDATE simulation.heads SET seq = 2")
-    again = asyncio.create_task(one.commit(batch(2, traded()), lease.epoch))
+    again = asyncio.create_task(one.commit(batch(2, traded()), epoch))
     await until_rows(database, WAITS)
     await transaction.commit()
     await again
     with pytest.raises(StoreError, match="commit 4 does not follow 2"):
-        await one.commit(batch(4), lease.epoch)
+        await one.commit(batch(4), epoch)
     await given_up.close()
     await one.close()
 
@@ -275,29 +272,23 @@ async def test_a_state_that_an_earlier_version_wrote_as_it_was_is_read(database:
 
 
 async def test_a_newer_version_that_migrates_meanwhile_does_not_end_a_bot_that_trades(database: str) -> None:
-    one = store(database)
-    lease = await one.acquire("a")
-    assert lease is not None
-    await one.commit(batch(1), lease.epoch)
+    one, epoch = await begun(database)
     newer = await asyncpg.connect(database)
     for table in ("heads", "intents", "orders", "postings", "decisions"):
         await newer.execute(f"ALTER TABLE simulation.{table} ADD COLUMN newer text NOT NULL DEFAULT 'x'")
-    await one.commit(batch(2, traded()), lease.epoch)
+    await one.commit(batch(2, traded()), epoch)
     assert len(await one.rows("trades", 10)) == 1
     await newer.close()
     await one.close()
 
 
 async def test_no_order_waits_for_a_plan(database: str) -> None:
-    one = store(database)
-    lease = await one.acquire("a")
-    assert lease is not None
-    await one.commit(batch(1), lease.epoch)
+    one, epoch = await begun(database)
     writer = one._writer
     assert writer is not None
     for seq, rows in enumerate(statements.COMMITS, start=2):
         assert statements.tables_for(rows) in writer.commits
-        await one.commit(batch(seq, traded() if seq == 2 else None), lease.epoch)
+        await one.commit(batch(seq, traded() if seq == 2 else None), epoch)
     plans = "SELECT generic_plans, custom_plans FROM pg_prepared_statements WHERE statement LIKE $1"
     planned = await writer.connection.fetch(plans, "%WITH fence%")
     assert len(planned) == len(statements.COMMITS)

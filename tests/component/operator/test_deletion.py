@@ -184,14 +184,20 @@ async def test_a_bot_of_an_older_image_that_waits_for_nothing_is_not_killed(how:
     assert jobs(world) == []
 
 
-async def test_a_namespace_that_lets_no_kill_job_be_made_is_told_of_and_holds_no_deletion_for_ever() -> None:
-    """A quota on Jobs, or a policy: the finalizer is let go of all the same when a person says so."""
-    world = await LiveWorld().live(deletionPolicy="Flatten")
+async def deleted_where_no_job_may_be_made(policy: str) -> LiveWorld:
+    """Return a live bot that says nothing more when it is deleted."""
+    world = await LiveWorld().live(deletionPolicy=policy)
     world.later(3600)
     world.kube.refuse = lambda _verb, kind, _: ForbiddenError("exceeded quota: no-jobs") if kind == "Job" else None
     await delete(world)
     world.bots.reports[KEY] = BotReport(LIVE, 2)
     await world.again()
+    return world
+
+
+async def test_a_namespace_that_lets_no_kill_job_be_made_is_told_of_and_holds_no_deletion_for_ever() -> None:
+    """A quota on Jobs, or a policy: the finalizer is let go of all the same when a person says so."""
+    world = await deleted_where_no_job_may_be_made("Flatten")
     await world.again()
     name = stop_of(world)["kill"]["job"]
     told = [event["note"] for event in world.kube.of("Event") if event["reason"] == "KillJobFailed"]
@@ -206,12 +212,7 @@ async def test_a_namespace_that_lets_no_kill_job_be_made_is_told_of_and_holds_no
 
 
 async def test_once_jobs_may_be_made_again_the_kill_goes_on() -> None:
-    world = await LiveWorld().live(deletionPolicy="CancelOrders")
-    world.later(3600)
-    world.kube.refuse = lambda _verb, kind, _: ForbiddenError("exceeded quota: no-jobs") if kind == "Job" else None
-    await delete(world)
-    world.bots.reports[KEY] = BotReport(LIVE, 2)
-    await world.again()
+    world = await deleted_where_no_job_may_be_made("CancelOrders")
     assert jobs(world) == []
     assert world.requeues[KEY] == 60.0, "asked again by itself"
     world.kube.refuse = None

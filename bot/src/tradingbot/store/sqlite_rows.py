@@ -45,7 +45,7 @@ def _value(name: str, value: Any) -> Any:
         return Decimal(value)
     if name in sql.TIMES:
         return dt.datetime.fromisoformat(value)
-    if name == "void_resumes":
+    if name in sql.ARRAYS:
         return msgspec.json.decode(value)
     return bool(value) if name in sql.BOOLEANS else value
 

@@ -162,3 +162,4 @@ _MOMENTS = "decided_at, created_at, updated_at, executed_at, recorded_at, at, si
 DECIMALS = frozenset(columns.names(_AMOUNTS))
 TIMES = frozenset(columns.names(_MOMENTS))
 BOOLEANS = frozenset({"approved", "reduce_only", "close_positions"})
+ARRAYS = frozenset({"void_resumes"})

@@ -38,6 +38,15 @@ def bids(bot: Trading, *levels: tuple[int, str]) -> None:
     bot.server.market.book(MARKET, [(Decimal(price), Decimal(size)) for price, size in levels], [])
 
 
+async def unsold(bot: Trading) -> Decimal:
+    """Let a stop offer a position to an empty book until it is RESIDUAL; return what was held."""
+    held = await with_position(bot)
+    bids(bot)
+    await bot.stop(close=True)
+    await bot.seconds(2 * ATTEMPTS + 5)
+    return held
+
+
 def sold(bot: Trading) -> Decimal:
     return sum((order.executed for order in bot.server.truth.orders if order.side == "SELL"), Decimal(0))
 
@@ -77,10 +86,7 @@ async def test_a_thin_book_is_sold_into_in_parts_as_it_fills() -> None:
 
 async def test_an_empty_book_leaves_the_position_with_its_stop_and_says_what_is_left_and_what_to_do() -> None:
     async with Trading(bought()) as bot:
-        held = await with_position(bot)
-        bids(bot)
-        await bot.stop(close=True)
-        await bot.seconds(2 * ATTEMPTS + 5)
+        held = await unsold(bot)
         assert sold(bot) == 0
         assert says(bot) == ("RESIDUAL", "RESIDUAL", plain(held))
         (position,) = bot.outcome["positions"]
@@ -98,10 +104,7 @@ async def test_an_empty_book_leaves_the_position_with_its_stop_and_says_what_is_
 
 async def test_a_book_that_fills_again_later_takes_what_is_left_and_the_status_follows() -> None:
     async with Trading(bought()) as bot:
-        held = await with_position(bot)
-        bids(bot)
-        await bot.stop(close=True)
-        await bot.seconds(2 * ATTEMPTS + 5)
+        held = await unsold(bot)
         attempts = len(bot.sales())
         await bot.seconds(180)
         assert 2 <= len(bot.sales()) - attempts <= 4, "once a minute"

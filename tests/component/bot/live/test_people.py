@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from tests.component.bot.api_server import UID, ApiServer
+from tests.component.bot.api_server import ApiServer
 from tests.component.bot.live.world import FALL, RISE, LiveWorld, ledger, rows, until
 
 if TYPE_CHECKING:
@@ -19,9 +19,8 @@ KEY = "x" * 32
 
 
 def watched(world: LiveWorld, server: ApiServer, **changes: Any) -> dict[str, Any]:
-    environment = {"TRADINGBOT_NAME": "btc", "TRADINGBOT_UID": UID, "KUBERNETES_API_URL": server.url}
     approval = {"digest": DIGEST, "approved_by": "alice", "expires_at": "2100-01-01T00:00:00Z"}
-    return world.settings(environment={**environment, "API_KEY": KEY}, approval=approval, **changes)
+    return world.settings(environment={**server.environment, "API_KEY": KEY}, approval=approval, **changes)
 
 
 async def test_an_approval_that_is_taken_back_reduces_and_one_that_is_given_again_lets_go(

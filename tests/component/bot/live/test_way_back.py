@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.component.bot.api_server import UID, ApiServer
+from tests.component.bot.api_server import ApiServer
 from tests.component.bot.live.world import RISE, LiveWorld, rows, until
 from tests.component.bot.process import until_rows
 
@@ -39,9 +39,8 @@ async def approved(api: ApiServer, world: LiveWorld, seconds: float = 3600) -> d
     given = {"digest": DIGEST, "approvedBy": "bob", "expiresAt": ends}
     await api.edit(mode="live", requestedBy="alice", approval=given)
     await api.tell(live={"state": "Trading"})
-    names = {"TRADINGBOT_NAME": "btc", "TRADINGBOT_UID": UID, "POD_NAMESPACE": "test", "KUBERNETES_API_URL": api.url}
     approval = {"digest": DIGEST, "approved_by": "bob", "expires_at": ends}
-    return world.settings(environment=names, approval=approval)
+    return world.settings(environment=api.environment, approval=approval)
 
 
 async def test_asked_for_a_simulation_it_takes_its_entries_back_and_keeps_the_protective_stop(
