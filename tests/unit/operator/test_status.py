@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tradingbot_operator.api.conditions import Reason
 from tradingbot_operator.api.model import parse
 from tradingbot_operator.api.v1alpha1 import TradingBotStatus
-from tradingbot_operator.api.v1alpha1.safety import EmergencyStopOutcome, EmergencyStopStatus
+from tradingbot_operator.api.v1alpha1.safety import EmergencyStopOutcome, EmergencyStopStatus, LastStop
 from tradingbot_operator.status.observation import BotReport, Observed, Obstacle
 from tradingbot_operator.status.pods import problem_of, project_pod
 from tradingbot_operator.status.tradingbot import Subject, derive
@@ -279,6 +279,24 @@ def test_degraded_and_recovered_are_events_once() -> None:
     assert transitions(bad, bad) == []
     (good,) = transitions(bad, fine)
     assert not good.warning
+
+
+def test_a_stop_its_end_and_the_stop_that_follows_at_once_are_told_each_once() -> None:
+    def status(stop: str | None, resumed: str | None = None) -> TradingBotStatus:
+        last = None if resumed is None else LastStop(id=resumed, resumed_at=NOW, reason="it was nothing")
+        held = None if stop is None else EmergencyStopStatus(id=stop, since=NOW, source="spec", reason="the news")
+        return TradingBotStatus(emergency_stop=held, last_stop=last)
+
+    def told(before: TradingBotStatus, after: TradingBotStatus) -> list[tuple[str, str]]:
+        return [(step.reason, step.note) for step in transitions(before, after)]
+
+    ended = ("Resumed", "Emergency stop u-2 was ended by spec.resume: it was nothing")
+    assert told(status(None), status("u-2")) == [("EmergencyStopped", "Emergency stop u-2: the news")]
+    assert told(status("u-2"), status("u-2")) == []
+    assert told(status("u-2"), status(None, "u-2")) == [ended]
+    assert told(status("u-2"), status("u-5", "u-2")) == [ended, ("EmergencyStopped", "Emergency stop u-5: the news")]
+    # An object that was made again learns from its bot of a stop that ended long ago.
+    assert told(status(None), status(None, "u-2")) == []
 
 
 def test_an_event_has_a_name_of_its_own() -> None:

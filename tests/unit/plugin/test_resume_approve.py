@@ -142,7 +142,7 @@ def test_resume_without_the_verb() -> None:
     api = FakeApi.of(stopped(), errors={"patch": [ForbiddenError(text, code=403)]})
     result = Person(api)("resume", "btc", *REASON)
     assert result.code == ExitCode.FORBIDDEN
-    assert "kubectl create rolebinding tradingbot-resumer --clusterrole=tradingbot-resumer" in result.err
+    assert "create rolebinding tradingbot-resumer --clusterrole=tradingbot-resumer --user=USER -n trading" in result.err
 
 
 # --- approve -----------------------------------------------------------------------------------------------------
@@ -168,7 +168,7 @@ def test_approve_shows_everything_and_writes_the_callers_name() -> None:
         "database.secretRef.name: db",
         "running image: registry.example.org/bot:1",
         "no note of an earlier approval",
-        "Approved by bob until 2026-11-28T09:05:00Z (for 7d)",
+        "To be approved by bob, until 2026-11-28T09:05:00Z (for 7d)",
     ):
         assert shown in result.err
     assert "poolSize" not in result.err
@@ -199,6 +199,12 @@ def test_approve_marks_what_differs_from_the_last_approval() -> None:
     assert "  - exchange.testMode: true" in result.err
     assert "    strategy.name: breakout" in result.err, "what did not change is shown as well: the note can be forged"
     assert api.patches[-1][2] is True
+
+
+def test_an_image_that_the_spec_does_not_name_is_the_operators() -> None:
+    obj = asked()
+    obj["spec"].pop("image", None)
+    assert subject(obj)["image"] == "none named: the operator's default"
 
 
 def test_a_forged_note_hides_nothing() -> None:

@@ -300,9 +300,9 @@ def test_positions() -> None:
         assert result.out.splitlines()[1].split() == ["BTC/USD", "0.5", "50000"]
         assert result.out.splitlines()[2].split() == ["ETH/USD", "2", "-"]
     assert "no open positions" in Person(FakeApi.of(bot(), answers={path: {"positions": []}}))("positions", "btc").out
-    both = {"positions": positions, "orders": [{"symbol": "SOL/USD", "side": "buy"}]}
+    both = {"positions": positions, "orders": [{"symbol": "SOL/USD", "side": "buy", "ts": "09:05"}]}
     assert (
-        "Open orders\nSYMBOL    SIDE\nSOL/USD   buy"
+        "Open orders\nSYMBOL    SIDE   PLACED\nSOL/USD   buy    09:05"
         in Person(FakeApi.of(bot(), answers={path: both}))("positions", "btc").out
     )
     raw = Person(FakeApi.of(bot(), answers={path: positions}))("positions", "btc", "-o", "json").out

@@ -125,6 +125,7 @@ class Reason(StrEnum):
 
     # TradingBot: held back on purpose
     EMERGENCY_STOPPED = "EmergencyStopped", "An emergency stop is latched; only spec.resume with its id ends it."
+    RESUMED = "Resumed", "A person ended an emergency stop by its id; the event says which, and why it was safe."
     KILL_JOB_STARTED = "KillJobStarted", "A kill Job carries the bot's stop out at the exchange; the event says why."
     KILL_JOB_DONE = "KillJobDone", "The kill Job has done at the exchange what the stop asked for."
     KILL_JOB_FAILED = (
@@ -151,7 +152,7 @@ class Reason(StrEnum):
     )
     APPROVAL_VOID = (
         "ApprovalVoid",
-        "What runs is not approved any more; the bot only closes positions, with the configuration that was approved.",
+        "What runs is not approved any more: the bot opens nothing, and goes by the configuration that was approved.",
     )
     PREFLIGHT_PENDING = "PreflightPending", "The preflight has not reported on the exchange account yet."
     PREFLIGHT_REFUSED = "PreflightRefused", "The preflight refuses the exchange account; the message says why."

@@ -56,7 +56,7 @@ def explain(error: KubeError, *, namespace: str = "", name: str = "") -> PluginE
     """Turn a refusal of the API server into a sentence and what to do about it."""
     text = str(error)
     if isinstance(error, ForbiddenError):
-        return _forbidden(error, text)
+        return _forbidden(error, text, namespace)
     if isinstance(error, NotFoundError):
         return _not_found(text, namespace, name)
     if isinstance(error, ConflictError):
@@ -69,7 +69,7 @@ def explain(error: KubeError, *, namespace: str = "", name: str = "") -> PluginE
     return PluginError(text, hint="Nothing is known to have been changed. Repeat when the API server answers.")
 
 
-def _forbidden(error: ForbiddenError, text: str) -> PluginError:
+def _forbidden(error: ForbiddenError, text: str, namespace: str) -> PluginError:
     if error.code == 401:
         return PluginError(
             "the API server does not know you (401)",
@@ -82,7 +82,7 @@ def _forbidden(error: ForbiddenError, text: str) -> PluginError:
         return PluginError(
             f"refused by the policy {policy['policy']}: {policy['sentence'].strip()}",
             code=ExitCode.FORBIDDEN,
-            hint=grant_verb(verb["verb"]) if verb else "",
+            hint=grant_verb(verb["verb"], namespace=namespace or "NAMESPACE") if verb else "",
         )
     cannot = _CANNOT.search(text)
     if cannot is None:

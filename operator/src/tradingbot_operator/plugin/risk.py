@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pydantic.alias_generators import to_camel
 
-from tradingbot_operator.plugin.text import MISSING, paint, plain
+from tradingbot_operator.plugin.text import paint, plain
 from tradingbot_operator.policy.approval import NOT_RISKED
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ FIRST: Final = ("image", "exchange", "strategy", "risk")
 _ABOUT_THE_APPROVAL: Final = frozenset({"requiredDigest", "state", "message"})
 """What the status says of the approval itself; the rest of it is a part of what is approved."""
 MAX_NOTE: Final = 32_768
+DEFAULT_IMAGE: Final = "none named: the operator's default"
 
 
 def subject(obj: Mapping[str, Any]) -> dict[str, str]:
@@ -33,7 +34,7 @@ def subject(obj: Mapping[str, Any]) -> dict[str, str]:
     relevant = {key: value for key, value in spec.items() if key not in _NOT_RISKED}
     if isinstance(relevant.get("database"), dict):
         relevant["database"] = {"secretRef": relevant["database"].get("secretRef")}
-    relevant.setdefault("image", MISSING)
+    relevant.setdefault("image", DEFAULT_IMAGE)
     ordered = {key: relevant[key] for key in FIRST if key in relevant}
     ordered |= {key: relevant[key] for key in sorted(relevant) if key not in ordered}
     found = dict(_flat("", ordered))

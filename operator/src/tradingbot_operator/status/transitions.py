@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from tradingbot_operator.api.conditions import ConditionStatus, ConditionType, Reason
 from tradingbot_operator.api.names import API_VERSION, TRADING_BOT
 from tradingbot_operator.desired.hashing import digest
-from tradingbot_operator.status.killing import kill_steps
 from tradingbot_operator.status.live import steps
+from tradingbot_operator.status.stopping import kill_steps, stop_steps
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -31,12 +31,8 @@ class Transition:
 
 def transitions(before: TradingBotStatus, after: TradingBotStatus) -> list[Transition]:
     """Compare two statuses. Creation and ordinary rollouts are silent: the conditions say them."""
-    found = []
-    if after.emergency_stop is not None and before.emergency_stop is None:
-        note = f"Emergency stop {after.emergency_stop.id}: {after.emergency_stop.reason or 'no reason given'}"
-        found.append(Transition(True, Reason.EMERGENCY_STOPPED.value, note))  # noqa: FBT003 - a warning
-    done = (*kill_steps(before, after), *steps(before, after))
-    found += [Transition(step.warning, step.reason.value, step.note) for step in done]
+    done = (*stop_steps(before, after), *kill_steps(before, after), *steps(before, after))
+    found = [Transition(step.warning, step.reason.value, step.note) for step in done]
     old, new = _degraded(before), _degraded(after)
     if new is not None and new.reason == Reason.CONTESTED.value:
         pass  # Told of when it is recognised, whatever else is wrong at that moment.

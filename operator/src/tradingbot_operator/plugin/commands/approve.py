@@ -37,7 +37,7 @@ def run(context: Context) -> ExitCode:
     _four_eyes(picture, user)
     terminal.note(_what(context, obj, picture, digest))
     until = f"{stamp(expires)} (for {span(expires - now)})"
-    terminal.note(f"\nApproved by {user} until {until}. Any change of the above ends it earlier.")
+    terminal.note(f"\nTo be approved by {user}, until {until}. Any change of the above ends it earlier.")
     if terminal.interactive and not args.yes and args.dry_run != "server" and not terminal.agree("Approve this?"):
         terminal.note("Nothing was approved.")
         return ExitCode.FAILED

@@ -26,6 +26,8 @@ FIRST: Final = (
     "unrealized",
 )
 
+HEADINGS: Final = {"ts": "placed"}
+
 
 def run(context: Context) -> ExitCode:
     """Print the positions of one bot."""
@@ -63,9 +65,13 @@ def tabulate(positions: list[dict[str, Any]]) -> str:
     """Return a table of whatever the bot tells of a position; the well-known columns first."""
     keys = list(dict.fromkeys(key for entry in positions for key, value in entry.items() if _scalar(value)))
     keys.sort(key=lambda key: FIRST.index(key) if key in FIRST else len(FIRST))
-    rows = [[plain(key).upper().replace("_", "-") for key in keys]]
+    rows = [[_heading(key) for key in keys]]
     rows += [[plain(entry[key]) if entry.get(key) is not None else MISSING for key in keys] for entry in positions]
     return columns(rows)
+
+
+def _heading(key: str) -> str:
+    return plain(HEADINGS.get(key, key)).upper().replace("_", "-")
 
 
 def _scalar(value: Any) -> bool:

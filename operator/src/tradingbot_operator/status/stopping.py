@@ -1,4 +1,4 @@
-"""What a kill Job does is told as Events: that it stands in for the bot, and what came of it, order by order."""
+"""What is told of a stop as Events: that it is latched and how it ended, and of a kill Job what came of it."""
 
 from __future__ import annotations
 
@@ -16,6 +16,21 @@ if TYPE_CHECKING:
 _GONE: Final = {"CANCELLED", "FILLED", "GONE", "KEPT"}
 _NAMED: Final = 5
 """Orders and positions that are named; the status has the others."""
+
+
+def stop_steps(before: TradingBotStatus, after: TradingBotStatus) -> list[Step]:
+    """Compare two statuses: a stop that a person ended, and one that is new, even in the place of another."""
+    old, new, last = before.emergency_stop, after.emergency_stop, after.last_stop
+    if old is not None and new is not None and new.id == old.id:
+        return []
+    found = []
+    if old is not None and last is not None and last.id == old.id:
+        note = f"Emergency stop {old.id} was ended by spec.resume: {last.reason or 'no reason given'}"
+        found.append(Step(warning=False, reason=Reason.RESUMED, note=note))
+    if new is not None:
+        note = f"Emergency stop {new.id}: {new.reason or 'no reason given'}"
+        found.append(Step(warning=True, reason=Reason.EMERGENCY_STOPPED, note=note))
+    return found
 
 
 def kill_steps(before: TradingBotStatus, after: TradingBotStatus) -> list[Step]:
