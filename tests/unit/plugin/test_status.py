@@ -14,7 +14,7 @@ import yaml
 from tests.unit.plugin.fakes import DIGEST, FakeApi, Person, bot, condition, forbidden, latched
 
 from tradingbot_operator.api.conditions import Reason
-from tradingbot_operator.kube.errors import KubeError, NotFoundError, UnavailableError
+from tradingbot_operator.kube.errors import ForbiddenError, InvalidError, KubeError, NotFoundError, UnavailableError
 from tradingbot_operator.plugin import completion
 from tradingbot_operator.plugin.advice import next_steps
 from tradingbot_operator.plugin.errors import EXPLANATIONS, ExitCode, explain
@@ -322,6 +322,11 @@ def test_errors_say_what_is_wrong_and_what_to_do() -> None:
     assert "does not know TradingBots" in str(unknown)
     assert unknown.code == ExitCode.NOT_FOUND
     assert explain(UnavailableError("down")).code == ExitCode.FAILED
+    policy = (
+        "tradingbots \"btc\" is forbidden: ValidatingAdmissionPolicy 'p' with binding 'p' denied request: too early"
+    )
+    for refusal in (ForbiddenError(policy, code=403), InvalidError(policy, code=422)):
+        assert str(explain(refusal)) == "refused by the policy p: too early"
 
 
 def test_help_documents_exit_codes_and_is_there_at_once(capsys: pytest.CaptureFixture[str]) -> None:

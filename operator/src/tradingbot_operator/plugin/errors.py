@@ -55,8 +55,11 @@ _VERB: Final = re.compile(r"\bverb [`'\"]?(?P<verb>approve|resume)\b")
 def explain(error: KubeError, *, namespace: str = "", name: str = "") -> PluginError:
     """Turn a refusal of the API server into a sentence and what to do about it."""
     text = str(error)
+    policy = _POLICY.search(text)
+    if policy is not None:
+        return _refused(policy["policy"], policy["sentence"].strip(), namespace)
     if isinstance(error, ForbiddenError):
-        return _forbidden(error, text, namespace)
+        return _forbidden(error, text)
     if isinstance(error, NotFoundError):
         return _not_found(text, namespace, name)
     if isinstance(error, ConflictError):
@@ -69,20 +72,22 @@ def explain(error: KubeError, *, namespace: str = "", name: str = "") -> PluginE
     return PluginError(text, hint="Nothing is known to have been changed. Repeat when the API server answers.")
 
 
-def _forbidden(error: ForbiddenError, text: str, namespace: str) -> PluginError:
+def _refused(policy: str, sentence: str, namespace: str) -> PluginError:
+    """Say what a policy says, whatever the code of its answer: 403 for a right, 422 for what the object may not be."""
+    verb = _VERB.search(sentence)
+    return PluginError(
+        f"refused by the policy {policy}: {sentence}",
+        code=ExitCode.FORBIDDEN,
+        hint=grant_verb(verb["verb"], namespace=namespace or "NAMESPACE") if verb else "",
+    )
+
+
+def _forbidden(error: ForbiddenError, text: str) -> PluginError:
     if error.code == 401:
         return PluginError(
             "the API server does not know you (401)",
             code=ExitCode.FORBIDDEN,
             hint="Log in again, or choose another user with --context or --kubeconfig.",
-        )
-    policy = _POLICY.search(text)
-    if policy is not None:
-        verb = _VERB.search(policy["sentence"])
-        return PluginError(
-            f"refused by the policy {policy['policy']}: {policy['sentence'].strip()}",
-            code=ExitCode.FORBIDDEN,
-            hint=grant_verb(verb["verb"], namespace=namespace or "NAMESPACE") if verb else "",
         )
     cannot = _CANNOT.search(text)
     if cannot is None:
