@@ -95,7 +95,7 @@ crds-check: setup ## fail when what is generated is not what the models say
 	@$(BIN)/python charts/dashboards.py --check
 	@$(BIN)/python -m tradingbot_contract.document docs/states.md --check
 
-.PHONY: test test-unit test-component test-browser test-api test-cluster test-e2e test-drill bench
+.PHONY: test test-unit test-component test-browser test-api test-cluster test-e2e test-drill test-gitops bench
 PYTEST = $(BIN)/pytest
 # These tests wait for processes and servers more than they compute: several at a time, each with servers of its own.
 PARALLEL = --dist worksteal --numprocesses
@@ -125,6 +125,12 @@ test-e2e: setup ## real pods, the demo's own path: minutes
 
 test-drill: setup ## the kill drill and live deletion on real pods, alone on the cluster; not part of make test: minutes
 	@$(PYTEST) -m drill tests/e2e
+
+GITOPS_PROGRAMS = kube helm helm4
+test-gitops: setup ## real Helm 4 against a real API server; builds it; not part of make test
+	@$(BIN)/python -m tests.support.prerequisites
+	@$(CLUSTER_CLI) build-binaries $(GITOPS_PROGRAMS) > /dev/null
+	@$(PYTEST) tests/gitops
 
 bench: setup ## every figure, with its baseline in the same run; writes bench/results
 	@$(BIN)/python -m bench

@@ -141,8 +141,11 @@ class WatchedBot:
             await asyncio.sleep(seconds)
 
 
-def bots(pipe: Connection, place: Place, names: dict[str, str], trade_seconds: float) -> None:
-    """Be a process with these bots (name to uid): say when all watch, and what they saw when asked to end."""
+def bots(pipe: Connection, place: Place, names: dict[str, str], trade_seconds: float, candles: int = 0) -> None:
+    """Be a process with these bots (name to uid): say when all watch, and what they saw when asked to end.
+
+    Before it ends, each of them has been shown so many candles since its gate was closed.
+    """
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
 
     async def body() -> None:
@@ -155,6 +158,8 @@ def bots(pipe: Connection, place: Place, names: dict[str, str], trade_seconds: f
         await asyncio.sleep(0.5)
         pipe.send("ready")
         await _until_told(pipe)
+        while any(bot.seen.gate_closed and bot.seen.steps_after < candles for bot in found.values()):  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
         for bot in found.values():
             bot.seen.latched = bot.control.stop is not None and bot.control.board.state is State.KILLED
         for task in tasks:

@@ -90,6 +90,15 @@ TOOLS: Final = {
         Tool("versitygw", ".", "github.com/versity/versitygw/cmd/versitygw", ("versitygw",)),
         Tool("kind", "kind", "sigs.k8s.io/kind", ("kind",)),
         Tool("kwok", "kwok", "sigs.k8s.io/kwok/cmd/kwok", ("kwok",)),
+        Tool(
+            "helm4",
+            "helm4",
+            "helm.sh/helm/v4/cmd/helm",
+            ("helm4",),
+            (),
+            "helm.sh/helm/v4",
+            ("helm.sh/helm/v4/internal/version.version={version}",),
+        ),
     )
 }
 DEFAULT_TOOLS: Final = ("kube", "helm", "pause", "versitygw")

@@ -49,7 +49,7 @@ def parser() -> argparse.ArgumentParser:
     commands.add_parser("status", parents=[common], help="exit code 0 healthy, 3 not running, 4 not healthy")
     commands.add_parser("kubeconfig", parents=[common], help="print the path of the kubeconfig")
     build = commands.add_parser("build-binaries", parents=[common], help="build the cluster's programs into the cache")
-    build.add_argument("names", nargs="*", help=f"of {', '.join(binaries.TOOLS)}; all but kwok unless named")
+    build.add_argument("names", nargs="*", help=f"of {', '.join(binaries.TOOLS)} (default: the cluster's)")
     path = commands.add_parser("program", parents=[common], help="print the path of a program, such as kubectl or helm")
     path.add_argument("name")
     images = commands.add_parser("build-images", parents=[common], help="build the images and load them")

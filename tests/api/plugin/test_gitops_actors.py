@@ -13,6 +13,7 @@ import yaml
 from tests.api.crd.server import ROOT, Refused
 from tests.api.plugin.world import minimal, program
 from tests.support.gitops_actors import ACTORS, MERGE, Actor, Client, Manifest, helm_3_that_changes, live, path_of
+from tests.support.gitops_facts import CONFLICT, DECLARES, EXPECTED, KEPT, OMITS, REVERTED, version
 from tests.unit.gitops import argo
 
 from tradingbot_operator.plugin.api import FIELD_MANAGER
@@ -27,23 +28,7 @@ pytestmark = pytest.mark.api
 SCRIPTS = ROOT / "gitops" / "argocd" / "resource_customizations" / "tradingbots.dev" / "TradingBot" / "actions"
 DOCS = ROOT / "docs" / "gitops.md"
 BEGIN, END = "<!-- facts: begin, written by tests/api/plugin/test_gitops_actors.py -->", "<!-- facts: end -->"
-OMITS: dict[str, Any] = {}
-DECLARES: dict[str, Any] = {"emergencyStop": {"active": False}}
 WRITERS = {"kubectl patch": "kubectl-patch", "kubectl tradingbot stop": FIELD_MANAGER}
-KEPT, REVERTED, REFUSED = "stays", "**reverted**", "stays; the tool fails with a conflict"
-
-# (Git omits it, stopped by kubectl patch), (omits, by the plugin), (declares it, by either)
-EXPECTED = {
-    "Argo CD, self-heal": (KEPT, KEPT, REVERTED),
-    "Argo CD, self-heal, ServerSideApply=true": (KEPT, KEPT, REVERTED),
-    "Flux kustomize-controller": (REVERTED, KEPT, REVERTED),
-    "Helm 3: helm upgrade": (KEPT, KEPT, KEPT),
-    "Helm 4: helm upgrade": (KEPT, KEPT, REFUSED),
-    "Helm 4: helm upgrade --force-conflicts": (KEPT, KEPT, REVERTED),
-    "kubectl apply": (KEPT, KEPT, REVERTED),
-    "kubectl apply --server-side": (KEPT, KEPT, REFUSED),
-    "kubectl replace, or Argo CD with Replace=true": (REVERTED, REVERTED, REVERTED),
-}
 
 
 def stop(client: Client, file: Manifest, manager: str) -> Manifest:
@@ -65,7 +50,7 @@ def outcome(client: Client, actor: Actor, file: Manifest, manager: str) -> str:
     stopped = is_stopped(client, file)
     assert stopped or not conflict
     if conflict:
-        return REFUSED
+        return CONFLICT
     return KEPT if stopped else REVERTED
 
 
@@ -196,7 +181,7 @@ def test_kubectl_does_what_its_actor_does(
     assert run(kubeconfig, kubectl, "patch", *where, "--type", "merge", "-p", patch).returncode == 0
     again = run(kubeconfig, kubectl, "apply", *flags, "-f", "-", stdin=json.dumps(real))
     expected = outcome(server, actor, played, "kubectl-patch")
-    assert ("conflict" in again.stderr) == (expected == REFUSED), again.stderr
+    assert ("conflict" in again.stderr) == (expected == CONFLICT), again.stderr
     assert is_stopped(server, real) == (expected != REVERTED)
 
 
@@ -231,9 +216,10 @@ def test_helm_does_what_its_actor_does(
 
 
 def render(facts: dict[str, tuple[str, ...]]) -> str:
-    head = "| tool | Git omits it, stopped by `kubectl patch` | Git omits it, stopped by the plugin | Git declares it |"
-    rows = [f"| {name} | {' | '.join(seen)} |" for name, seen in facts.items()]
-    return "\n".join([head, "| --- | --- | --- | --- |", *rows])
+    columns = ("omits it, stopped by `kubectl patch`", "omits it, stopped by the plugin", "declares it")
+    head = f"| tool | {' | '.join(f'Git {column}' for column in columns)} | measured with |"
+    rows = [f"| {name} | {' | '.join(seen)} | {version(name) or 'an actor'} |" for name, seen in facts.items()]
+    return "\n".join([head, "| --- | --- | --- | --- | --- |", *rows])
 
 
 def test_the_documentation_says_what_happens(facts: dict[str, tuple[str, ...]]) -> None:

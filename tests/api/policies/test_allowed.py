@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from tests.api.crd.server import Refused
 from tests.api.policies.attacks import asked_in_simulation, resuming, unstopped
-from tests.api.policies.conftest import COLLECTIONS, render
 from tests.api.policies.world import DIGEST, JSON_PATCH, SPEC, STOP, World, ahead, approval, approve
+from tests.support.chart_policies import COLLECTIONS, render
 from tests.support.waiting import eventually
 
 from tradingbot_operator.api.v1alpha1.trading import Risk
