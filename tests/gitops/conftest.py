@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from tests.gitops.world import World
 
-PROGRAMS = ("kube", "helm", "helm4")
+PROGRAMS = ("kube", "helm", "helm4", "flux")
 
 
 @pytest.fixture(scope="session")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.gitops.flux import flux
 from tests.gitops.helm import Helm4
 from tests.gitops.world import CANDLES
-from tests.support.gitops_facts import CONFLICT, DECLARES, EXPECTED, HELM_4, HELM_4_FORCE, KEPT, OMITS, REVERTED
+from tests.support.gitops_facts import CONFLICT, DECLARES, EXPECTED, FLUX, HELM_4, HELM_4_FORCE, KEPT, OMITS, REVERTED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -19,11 +21,14 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.gitops
 
-TOOLS: dict[str, Callable[[World], Tool]] = {
-    HELM_4: Helm4,
-    HELM_4_FORCE: lambda world: Helm4(world, "--force-conflicts"),
-    "Helm 4: helm rollback": lambda world: Helm4(world, command="rollback"),
-    "Helm 4: helm rollback --force-conflicts": lambda world: Helm4(world, "--force-conflicts", command="rollback"),
+TOOLS: dict[str, Callable[[World], AbstractContextManager[Tool]]] = {
+    HELM_4: lambda world: nullcontext(Helm4(world)),
+    HELM_4_FORCE: lambda world: nullcontext(Helm4(world, "--force-conflicts")),
+    "Helm 4: helm rollback": lambda world: nullcontext(Helm4(world, command="rollback")),
+    "Helm 4: helm rollback --force-conflicts": lambda world: nullcontext(
+        Helm4(world, "--force-conflicts", command="rollback")
+    ),
+    FLUX: flux,
 }
 ROW = {
     "Helm 4: helm rollback": HELM_4,
@@ -44,8 +49,17 @@ def in_git(column: str) -> dict[str, object]:
 
 
 @pytest.fixture(scope="session")
-def tools(world: World) -> dict[str, Tool]:
-    return {name: make(world) for name, make in TOOLS.items()}
+def tools(world: World) -> Iterator[Callable[[str], Tool]]:
+    """Start a tool when it is first asked for."""
+    started: dict[str, Tool] = {}
+    with ExitStack() as opened:
+
+        def named(name: str) -> Tool:
+            if name not in started:
+                started[name] = opened.enter_context(TOOLS[name](world))
+            return started[name]
+
+        yield named
 
 
 @pytest.fixture(scope="session")
@@ -68,38 +82,41 @@ def assert_nothing_resumed(world: World, file: Manifest, bot: Callable[[], Seen]
 
 @pytest.mark.usefixtures("operator")
 @pytest.mark.parametrize(("tool", "column"), CASES)
-def test_a_stop_outlasts_the_tools_next_pass(world: World, tools: dict[str, Tool], tool: str, column: str) -> None:
+def test_a_stop_outlasts_the_next_pass_of_a_tool(
+    world: World, tools: Callable[[str], Tool], tool: str, column: str
+) -> None:
     file = world.file(world.free, **in_git(column))
-    tools[tool].deploy(file)
+    tools(tool).deploy(file)
     with world.watched(file) as bot:
         world.stop(file, column.partition(", ")[2])
-        said = tools[tool].again(file)
+        said = tools(tool).again(file)
         assert world.became(file, said) == expected(tool, column)
         assert_nothing_resumed(world, file, bot)
 
 
 @pytest.mark.parametrize(("tool", "column"), [case for case in CASES if expected(*case) == REVERTED])
 def test_the_policies_refuse_a_tool_that_takes_a_stop_back_before_it_is_latched(
-    world: World, tools: dict[str, Tool], tool: str, column: str
+    world: World, tools: Callable[[str], Tool], tool: str, column: str
 ) -> None:
     """While the operator is down nothing can be taken back; once it has latched the stop, the field does not matter."""
     file = world.file(world.guarded, **in_git(column))
-    tools[tool].deploy(file)
+    tools(tool).deploy(file)
     with world.watched(file) as bot:
         world.stop(file, column.partition(", ")[2])
-        assert NOT_YET in tools[tool].again(file)
+        said = tools(tool).again(file)
+        assert NOT_YET in said
         assert world.is_stopped(file)
         with world.operator(world.guarded):
             world.until_latched(file)
-            assert world.became(file, tools[tool].again(file)) == REVERTED
+            assert world.became(file, tools(tool).again(file)) == REVERTED
             assert_nothing_resumed(world, file, bot)
 
 
 @pytest.mark.parametrize(("tool", "column"), [case for case in CASES if expected(*case) in {KEPT, CONFLICT}])
 def test_the_policies_do_not_hinder_a_tool_that_leaves_a_stop_alone(
-    world: World, tools: dict[str, Tool], tool: str, column: str
+    world: World, tools: Callable[[str], Tool], tool: str, column: str
 ) -> None:
     file = world.file(world.guarded, **in_git(column))
-    tools[tool].deploy(file)
+    tools(tool).deploy(file)
     world.stop(file, column.partition(", ")[2])
-    assert world.became(file, tools[tool].again(file)) == expected(tool, column)
+    assert world.became(file, tools(tool).again(file)) == expected(tool, column)

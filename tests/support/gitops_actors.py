@@ -7,8 +7,8 @@
         actor.revert(client, file, after=0.1)             the tool's next pass
 
 kubectl apply, kubectl apply --server-side and Helm 3 are compared with the real programs in
-tests/api/plugin/test_gitops_actors.py, Helm 4 in tests/gitops. Argo CD and Flux follow their source as of 2026:
-argo-cd gitops-engine/pkg/sync and pkg/diff, fluxcd/pkg/ssa and kustomize-controller.
+tests/api/plugin/test_gitops_actors.py, Flux and Helm 4 in tests/gitops. Argo CD follows its source as of 2026:
+gitops-engine/pkg/sync and pkg/diff.
 """
 
 from __future__ import annotations

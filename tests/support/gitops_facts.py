@@ -37,6 +37,7 @@ EXPECTED: Final = {
     REPLACE: (REVERTED, REVERTED, REVERTED),
 }
 REAL: Final = {
+    FLUX: ("flux", "github.com/fluxcd/kustomize-controller"),
     HELM_3: ("helm", "helm.sh/helm/v3"),
     HELM_4: ("helm4", "helm.sh/helm/v4"),
     HELM_4_FORCE: ("helm4", "helm.sh/helm/v4"),

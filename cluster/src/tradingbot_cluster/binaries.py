@@ -99,6 +99,7 @@ TOOLS: Final = {
             "helm.sh/helm/v4",
             ("helm.sh/helm/v4/internal/version.version={version}",),
         ),
+        Tool("flux", "flux", "github.com/fluxcd/kustomize-controller", ("kustomize-controller",)),
     )
 }
 DEFAULT_TOOLS: Final = ("kube", "helm", "pause", "versitygw")
