@@ -222,7 +222,7 @@ def tick_to_order() -> Figure:
     """Several rounds, as a disk that others use as well has good and bad seconds: the median of their p99."""
     rounds = []
     for _ in range(ROUNDS):
-        with postgresql.running() as server:
+        with postgresql.running(durable=True) as server:
             rounds.append(process.run(_tick_to_order(server.url())))
     middle, text = sorted(rounds)[ROUNDS // 2]
     each = ", ".join(f"{found:.2f}" for found, _ in sorted(rounds))
@@ -310,6 +310,6 @@ def help_text() -> Figure:
 def run() -> list[Figure]:
     """Measure."""
     figures = [pretrade(), help_text(), tick_to_order()]
-    with postgresql.running() as server:
+    with postgresql.running(durable=True) as server:
         figures.append(idle(server.url()))
     return figures

@@ -113,7 +113,7 @@ def _process(name: str, url: str, *options: str) -> tuple[float, int]:
 
 def run() -> list[Figure]:
     """Measure."""
-    with postgresql.running() as server:
+    with postgresql.running(durable=True) as server:
         _process("busy", server.url(), "--leave-orders")
         spent, empty = [], []
         for _ in range(REPEATS):

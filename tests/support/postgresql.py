@@ -50,9 +50,14 @@ def binaries() -> Path:
 
 
 class Server:
-    """One server. `stop` and `start` again keep the data, as a crash and a restart would."""
+    """One server. `stop` and `start` again keep the data, as a crash and a restart would.
 
-    def __init__(self) -> None:
+    It waits for the disk only where it is `durable`. What the operating system was given outlives every death of the
+    server; a machine that loses its power is not tried here.
+    """
+
+    def __init__(self, *, durable: bool = False) -> None:
+        self._durable = durable
         self.folder = Path(tempfile.mkdtemp(prefix="tradingbot-pg-"))
         self.port = free_port()
         self._bin = binaries()
@@ -125,6 +130,8 @@ class Server:
             "max_connections": "60",
             "logging_collector": "off",
         }
+        if not self._durable:
+            settings |= {"fsync": "off", "full_page_writes": "off"}
         if list(
             (self._bin.parents[3] / "share").glob(f"postgresql/{self._bin.parent.name}/extension/timescaledb.control")
         ):
@@ -170,9 +177,9 @@ class Server:
 
 
 @contextlib.contextmanager
-def running() -> Iterator[Server]:
-    """Give a running server, and remove it afterwards."""
-    server = Server()
+def running(*, durable: bool = False) -> Iterator[Server]:
+    """Give a running server, and remove it afterwards. `durable`: as in production, where speed is measured."""
+    server = Server(durable=durable)
     try:
         server.start()
         yield server
