@@ -75,11 +75,13 @@ class Update(ApiModel):
     """How a new configuration or image takes over. What ran before runs on until the new one is healthy."""
 
     backup_first: bool = False
-    """Whether the database is backed up before the change. Needs a BackupSchedule of the same database."""
+    """Whether the database is backed up before the change. Needs a BackupSchedule of the same database. Without effect
+    in this version, which makes no backups yet."""
     health_timeout_seconds: Annotated[int, Field(ge=10, le=3600)] = 120
     """Seconds that the new version has to become healthy."""
     rollback: bool = True
-    """Whether the previous version comes back when the new one does not become healthy in time."""
+    """Whether the previous version comes back when the new one does not become healthy in time. Without effect in this
+    version: the previous pod runs on in any case until the new one is healthy."""
 
 
 class TradingBotSpec(ApiModel):
