@@ -7,6 +7,8 @@ BIN := $(VENV)/bin
 TOOLS := .tools
 UV := $(shell command -v uv 2>/dev/null || echo $(TOOLS)/bin/uv)
 LOCK_INPUTS := pyproject.toml contract/pyproject.toml operator/pyproject.toml bot/pyproject.toml cluster/pyproject.toml
+# Python keeps what it has compiled, whatever the environment says: hundreds of processes would each compile it anew.
+export PYTHONDONTWRITEBYTECODE :=
 COMPILE := $(UV) pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-emit-find-links \
 	--no-emit-package tradingbot-contract \
 	--python-version 3.11 --custom-compile-command "make lock"
@@ -95,13 +97,17 @@ crds-check: setup ## fail when what is generated is not what the models say
 	@$(BIN)/python charts/dashboards.py --check
 	@$(BIN)/python -m tradingbot_contract.document docs/states.md --check
 
-.PHONY: test test-unit test-component test-browser test-api test-cluster test-e2e test-drill test-gitops bench
+.PHONY: test collect test-unit test-component test-browser test-api test-cluster test-e2e test-drill test-gitops bench
 PYTEST = $(BIN)/pytest
 # These tests wait for processes and servers more than they compute: several at a time, each with servers of its own.
 PARALLEL = --dist worksteal --numprocesses
 test: setup cluster-binaries cluster-images ## everything, two stages at a time; sets up what it needs
 	@$(BIN)/python -m tests.support.prerequisites
 	@$(BIN)/python -m tests.stages
+
+# Also compiles, once for all that follow, what their workers would otherwise compile beside each other.
+collect: setup ## whether every test can be imported
+	@$(PYTEST) --collect-only -qqq tests > $(VENV)/collected || { cat $(VENV)/collected; exit 1; }
 
 test-unit: setup cluster-binaries ## pure logic, and the charts as helm renders them: seconds
 	@$(PYTEST) $(PARALLEL) 2 tests/unit

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 ROOT = Path(__file__).parents[1]
-QUICK = ("lint", "types", "contracts", "crds-check")
+QUICK = ("lint", "types", "contracts", "crds-check", "collect")
 LANES = (("test-component", "test-cluster"), ("test-e2e", "test-api", "test-browser", "test-unit"))
 SIGN_OF_LIFE_SECONDS = 60.0
 
