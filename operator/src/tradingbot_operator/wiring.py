@@ -9,13 +9,18 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import json
 import os
 from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
+import aiohttp
 import kopf
 import structlog
+from kopf._cogs.clients import api as kopf_reads
 
+from tradingbot_operator.api import depth
 from tradingbot_operator.desired.kinds import TRADING_BOT
 from tradingbot_operator.desired.ownership import bot_of
 from tradingbot_operator.kube.client import KubeClient
@@ -311,6 +316,7 @@ def configure(settings: kopf.OperatorSettings) -> None:
 async def run(settings: Settings) -> None:
     """Run until a signal. Raise FatalError, or what made going on impossible."""
     operator = Operator(settings)
+    _read_what_is_nested_without_end()
     namespaces = settings.watch_namespaces
     try:
         await kopf.operator(
@@ -325,6 +331,12 @@ async def run(settings: Settings) -> None:
         operator.die(error)
     if operator.fatal is not None:
         raise FatalError(str(operator.fatal)) from operator.fatal
+
+
+def _read_what_is_nested_without_end() -> None:
+    """Have kopf parse its LIST and its watch as everything else here does: one object must not end the operator."""
+    vars(kopf_reads)["json"] = SimpleNamespace(loads=depth.read, dumps=json.dumps)
+    (aiohttp.ClientResponse.json.__kwdefaults__ or {})["loads"] = depth.read
 
 
 def _freeze() -> None:

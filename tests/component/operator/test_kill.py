@@ -222,6 +222,22 @@ async def test_the_words_of_another_stop_count_for_nothing() -> None:
     assert world.status()["emergencyStop"]["outcome"]["state"] == "UNKNOWN"
 
 
+@pytest.mark.parametrize(
+    "words", ["[" * 4096, '{"kind": "kill", "message": "\\ud800"}'], ids=["nested", "half a letter"]
+)
+async def test_words_that_no_parser_takes_are_no_words(words: str) -> None:
+    world = await killed()
+    world.end_kill()
+    name = next(pod["metadata"]["name"] for pod in world.kube.of("Pod") if "-kill-" in pod["metadata"]["name"])
+
+    def said(pod: dict[str, Any]) -> None:
+        pod["status"]["containerStatuses"][0]["state"]["terminated"]["message"] = words
+
+    world.kube.edit("Pod", NAMESPACE, name, said)
+    await world.settle()
+    assert world.status()["emergencyStop"]["outcome"]["state"] == "UNKNOWN"
+
+
 async def test_a_job_that_failed_is_tried_again_when_a_person_deletes_it() -> None:
     world = await killed()
     world.end_kill("Failed", state="UNKNOWN")

@@ -225,6 +225,8 @@ async def test_a_bot_that_does_not_answer_or_is_held_does_not_go_live(answer: di
         ({"days": "20", "trades": 130, "max_drawdown": "0.2", "profit_factor": "1.7"}, "drawdown 0.2 (at most 0.15)"),
         ({"days": "20", "trades": 130, "max_drawdown": "0.04", "profit_factor": "1.19"}, "profit factor 1.19"),
         ({"days": "20", "trades": 130, "max_drawdown": "NaN", "profit_factor": None}, "drawdown not known"),
+        ({"days": "-1E+9999999", "trades": 130, "max_drawdown": "0", "profit_factor": "2"}, "days not known"),
+        ({"days": "20", "trades": 130, "max_drawdown": "0", "profit_factor": "-1E-9999999"}, "factor not known"),
         ({"days": "14", "trades": 100, "max_drawdown": "0.15", "profit_factor": "1.2"}, ""),
     ],
 )

@@ -47,13 +47,27 @@ class Bot:
         self.polls = 0
         self.slow = asyncio.Event()
         self.slow.set()
+        self.pieces = 1
 
-    async def status(self, _: web.Request) -> web.Response:
+    async def status(self, request: web.Request) -> web.StreamResponse:
         self.polls += 1
         await self.slow.wait()
         if isinstance(self.answer, int):
             return web.Response(status=self.answer)
+        if self.pieces > 1:
+            return await self.in_pieces(request, json.dumps(self.answer).encode())
         return web.Response(text=self.answer if isinstance(self.answer, str) else json.dumps(self.answer))
+
+    async def in_pieces(self, request: web.Request, text: bytes) -> web.StreamResponse:
+        """Answer as a busy network does: what is read first is not all of it."""
+        response = web.StreamResponse()
+        response.content_length = len(text)
+        await response.prepare(request)
+        length = len(text) // self.pieces + 1
+        for start in range(0, len(text), length):
+            await response.write(text[start : start + length])
+            await asyncio.sleep(0.02)
+        return response
 
 
 @pytest.fixture
@@ -93,7 +107,20 @@ async def test_a_bot_is_polled_and_only_changes_wake(polled: Any, bot: Bot) -> N
     assert poller.report(KEY).body == {"state": "PAUSED"}
 
 
-@pytest.mark.parametrize("answer", [500, "not json", "[]", 302])
+async def test_an_answer_that_comes_in_pieces_is_an_answer(polled: Any, bot: Bot) -> None:
+    """A stopped bot with many orders and positions has a long one; taken for silence, it would be killed."""
+    poller, _ = polled
+    bot.answer, bot.pieces = {"state": "KILLED", "positions": list(range(2000))}, 5
+    poller.follow(KEY, "127.0.0.1", urgent=False)
+    await until(lambda: bot.polls >= 4)
+    assert poller.report(KEY).body == bot.answer
+    assert poller.report(KEY).failures == 0
+
+
+NONSENSE = [500, "not json", "[]", 302, "[" * 60_000, '{"version": "\\ud800"}', '{"a":' * 9_000]
+
+
+@pytest.mark.parametrize("answer", NONSENSE, ids=lambda answer: str(answer)[:24])
 async def test_silence_counts_and_what_was_said_is_kept(polled: Any, bot: Bot, answer: Any) -> None:
     poller, changes = polled
     poller.follow(KEY, "127.0.0.1", urgent=False)

@@ -10,9 +10,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Literal
 
-from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic import AfterValidator, GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic.alias_generators import to_snake
 from pydantic_core import CoreSchema, core_schema
+
+from tradingbot_operator.api.depth import FREE_LEVELS, is_deep
 
 VALIDATIONS = "x-kubernetes-validations"
 
@@ -166,4 +168,12 @@ def list_map(key: str) -> ListType:
     return ListType("map", key)
 
 
+def _bounded(value: Any) -> Any:
+    if is_deep(value):
+        raise ValueError(f"is nested too deeply: at most {FREE_LEVELS} levels are read")
+    return value
+
+
 PRESERVE_UNKNOWN_FIELDS = Extend((("x-kubernetes-preserve-unknown-fields", True),))
+BOUNDED = AfterValidator(_bounded)
+"""Of a field whose content is free, and written by a person: the API server takes ten thousand levels."""

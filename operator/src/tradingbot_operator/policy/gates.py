@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from tradingbot_operator.api.v1alpha1.tradingbot import TradingBot
 
 SENTENCE_LENGTH: Final = 1000
+LONGEST_NUMBER: Final = 18
+"""Digits before or behind the point of a number that a bot may say of itself."""
 _SETTLED: Final = frozenset({BotState.ACTIVE.value, BotState.PAUSED.value, BotState.REDUCING.value})
 
 
@@ -238,7 +240,8 @@ def _criterion(shown: Mapping[str, Any], key: str, word: str, how: str, bound: D
         value = Decimal(str(shown.get(key)))
     except InvalidOperation:
         value = Decimal("NaN")
-    if not value.is_finite():
+    if not value.is_finite() or abs(value.adjusted()) > LONGEST_NUMBER:
+        # Written out, a few characters of a bot's answer would fill the memory.
         return f"{word} not known ({how} {bound.normalize():f})"
     if (value <= bound) if how == "at most" else (value >= bound):
         return ""

@@ -6,10 +6,11 @@ where it was. Nothing takes the decision back but the end of the stop.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
+
+import orjson
 
 from tradingbot_contract.stops import short_hash
 from tradingbot_operator.api.v1alpha1.safety import EmergencyStopOutcome, KillStatus
@@ -164,7 +165,7 @@ def _last_words(pod: Mapping[str, Any], stop_id: str) -> EmergencyStopOutcome | 
     state, last = container.get("state") or {}, container.get("lastState") or {}
     message = ((state.get("terminated") or last.get("terminated")) or {}).get("message") or ""
     try:
-        said = json.loads(message)
+        said = orjson.loads(message)
     except ValueError:
         return None
     if not isinstance(said, dict) or said.get("kind") != "kill" or said.get("stop_id") != stop_id:

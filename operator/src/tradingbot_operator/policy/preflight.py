@@ -6,10 +6,11 @@ is not known, and what is not known allows nothing.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
+
+import orjson
 
 from tradingbot_operator.api.v1alpha1.live import PreflightStatus, PreflightVerdict
 from tradingbot_operator.desired.hashing import digest
@@ -112,7 +113,7 @@ def taken_in(preflight: PreflightStatus, look: JobLook | None, now: datetime) ->
 
 def _read(message: str) -> dict[str, Any]:
     try:
-        said = json.loads(message)
+        said = orjson.loads(message)
     except ValueError:
         return {}
     return said if isinstance(said, dict) and said.get("kind", "preflight") == "preflight" else {}

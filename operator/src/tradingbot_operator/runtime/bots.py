@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import heapq
-import json
 import random
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 import aiohttp
+import orjson
 import structlog
 
 from tradingbot_operator.status.observation import UNREACHABLE_POLLS, BotReport
@@ -173,11 +173,18 @@ class BotPoller:
             async with session.get(f"http://{host}:{self._port}/api/v1/status", allow_redirects=False) as response:
                 if response.status != 200:
                     return None
-                text = await response.content.read(ANSWER_LENGTH)
-                body = json.loads(text)
+                body = orjson.loads(await _whole(response.content))
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError):
             return None
         return body if isinstance(body, dict) else None
+
+
+async def _whole(content: aiohttp.StreamReader) -> bytes:
+    """Read an answer to its end, in however many pieces it comes, and no further than a status may be long."""
+    text = b""
+    while len(text) < ANSWER_LENGTH and (piece := await content.read(ANSWER_LENGTH - len(text))):
+        text += piece
+    return text
 
 
 def _matters(before: tuple[dict[str, Any] | None, int], after: tuple[dict[str, Any] | None, int]) -> bool:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
+from tradingbot_operator.api import depth
 from tradingbot_operator.runtime.keys import Key, ObjectId
 
 if TYPE_CHECKING:
@@ -170,7 +171,7 @@ class Store:
         slim = dict(project(dict(obj))) if project else dict(obj)
         slim["metadata"] = {k: v for k, v in slim["metadata"].items() if k not in _LEFT_OUT}
         # A copy of its own: orjson's result keeps a buffer of several times its length for as long as it lives.
-        return bytes(memoryview(orjson.dumps(slim)))
+        return bytes(memoryview(depth.dump(slim)))
 
     def _unlink(self, oid: ObjectId, owner: Key | None) -> None:
         if owner is None:

@@ -5,10 +5,11 @@ Texts are the same as long as the cause is: no generated pod names, no counts, n
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
+
+import orjson
 
 from tradingbot_operator.api.conditions import Reason
 from tradingbot_operator.desired.naming import BOT_COMPONENT, COMPONENT_LABEL, PREFLIGHT_COMPONENT
@@ -165,7 +166,7 @@ def _ended(ended: Mapping[str, Any]) -> Problem:
 def _last_words(message: str) -> Problem | None:
     """Read the JSON object that the bot leaves in its termination log."""
     try:
-        said = json.loads(message)
+        said = orjson.loads(message)
     except ValueError:
         return None
     if not isinstance(said, dict):
