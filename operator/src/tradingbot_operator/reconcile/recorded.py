@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
 
+from pydantic.alias_generators import to_camel
+
+from tradingbot_contract.stops import stop_id
 from tradingbot_operator.api.conditions import ConditionStatus, ConditionType
 from tradingbot_operator.api.model import InvalidSpec, parse
 from tradingbot_operator.api.v1alpha1 import TradingBotStatus
 from tradingbot_operator.api.v1alpha1.live import LiveState
+from tradingbot_operator.api.v1alpha1.safety import EmergencyStopStatus
 from tradingbot_operator.runtime.fleet import Shown
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from tradingbot_operator.api.v1alpha1.tradingbot import TradingBotSpec
+
+BEGINNING: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_YES_IN_DOUBT: Final = {"closePositions", "standing"}
 
 
 def recorded_status(obj: Mapping[str, Any]) -> TradingBotStatus:
@@ -21,12 +28,29 @@ def recorded_status(obj: Mapping[str, Any]) -> TradingBotStatus:
     try:
         return parse(TradingBotStatus, obj.get("status") or {})
     except InvalidSpec:
-        # Written by something else than an operator: everything is derived anew, but a latch is never lost.
-        stop = (obj.get("status") or {}).get("emergencyStop")
+        # Written by something else than this operator: everything is derived anew, but a latch is never lost.
+        found = (obj.get("status") or {}).get("emergencyStop")
+        return TradingBotStatus(emergency_stop=_latch(obj["metadata"], found) if found else None)
+
+
+def _latch(meta: Mapping[str, Any], found: Any) -> EmergencyStopStatus:
+    """Read of a latch what can be read. It holds without the rest, which is taken for the more restrictive."""
+    said = found if isinstance(found, Mapping) else {}
+    name = stop_id(str(meta.get("uid") or ""), meta.get("generation", 0))
+    # Of two stops the older counts, and nobody knows when this one was seen first.
+    known: dict[str, Any] = {"id": name, "since": str(meta.get("creationTimestamp") or BEGINNING)}
+    for field in EmergencyStopStatus.model_fields:
+        key = to_camel(field)
+        if said.get(key) is None:
+            continue
         try:
-            return parse(TradingBotStatus, {"emergencyStop": stop} if stop else {})
+            parse(EmergencyStopStatus, known | {key: said[key]})
         except InvalidSpec:
-            return TradingBotStatus()
+            if key in _YES_IN_DOUBT:
+                known[key] = True
+        else:
+            known[key] = said[key]
+    return parse(EmergencyStopStatus, known)
 
 
 def shown_of(status: TradingBotStatus, spec: TradingBotSpec | None, contested: tuple[str, ...] = ()) -> Shown:

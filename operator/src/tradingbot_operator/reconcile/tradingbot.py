@@ -26,7 +26,7 @@ from tradingbot_operator.policy.contest import Guard
 from tradingbot_operator.policy.deletion import has_finalizer, is_overdue, may_go, what_is_left
 from tradingbot_operator.policy.kill import is_held_down, next_look
 from tradingbot_operator.policy.stop import last_stop, read_report, refused
-from tradingbot_operator.reconcile.children import Children, ensure_all, retryable
+from tradingbot_operator.reconcile.children import Children, ensure_all
 from tradingbot_operator.reconcile.contests import Contests
 from tradingbot_operator.reconcile.deletion import Finalizers
 from tradingbot_operator.reconcile.latching import Latching
@@ -36,6 +36,7 @@ from tradingbot_operator.reconcile.recorded import recorded_status, shown_of
 from tradingbot_operator.reconcile.reporting import Echoes, tell, write_status
 from tradingbot_operator.reconcile.scope import Scope
 from tradingbot_operator.reconcile.stopping import Stopping
+from tradingbot_operator.reconcile.urgency import Urgency
 from tradingbot_operator.runtime.controller import Result, RetryError
 from tradingbot_operator.runtime.keys import Key, ObjectId
 from tradingbot_operator.runtime.workqueue import Priority
@@ -99,6 +100,7 @@ class TradingBotReconciler:
         self._on_shown = on_shown
         self._live = LiveTrading(kube, store, config)
         self._latching = Latching(store, now=now)
+        self._urgency = Urgency(kube, store, self._latching)
         self._stopping = Stopping(kube, store, now=now)
         self._contests = Contests(kube, clock=clock)
         self._echoes = Echoes(clock=clock)
@@ -120,6 +122,9 @@ class TradingBotReconciler:
         if obj is None:
             self._forget(key)
             return Result()
+        return await self._urgency.of(key, self._bring_about(key, obj))
+
+    async def _bring_about(self, key: Key, obj: dict[str, Any]) -> Result:
         if obj["metadata"].get("deletionTimestamp"):
             return await self._delete(key, obj)
         self._latching.note(obj)
@@ -142,7 +147,7 @@ class TradingBotReconciler:
         if not self._is_unsure(scope):
             await self._report(scope, patient=patient)
         if trouble is not None:
-            raise RetryError(str(trouble), after=retryable(trouble)) from trouble
+            raise RetryError(str(trouble), after=self._urgency.patience(key, trouble)) from trouble
         return self._result(scope)
 
     async def _delete(self, key: Key, obj: dict[str, Any]) -> Result:
@@ -167,7 +172,7 @@ class TradingBotReconciler:
         if may_go(scope.obj, scope.recorded.emergency_stop):
             await self._finalizers.release(scope.obj)
         elif trouble is not None and trouble.retryable:
-            raise RetryError(str(trouble), after=retryable(trouble)) from trouble
+            raise RetryError(str(trouble), after=self._urgency.patience(key, trouble)) from trouble
         return Result(requeue_after=next_look(scope.recorded.emergency_stop) or TERMINATING_RETRY_SECONDS)
 
     async def _open(self, key: Key, obj: dict[str, Any]) -> Scope:
