@@ -135,6 +135,37 @@ async def test_taking_the_annotation_off_resumes_nothing_and_each_bot_needs_its_
     assert stop_of(world, "b") is not None
 
 
+@pytest.mark.parametrize("looked", [True, False], ids=["the operator works in between", "it does not"])
+async def test_an_annotation_that_comes_for_a_moment_while_a_resume_is_under_way_is_a_stop(*, looked: bool) -> None:
+    world = await two_bots()
+    world.create("a", emergencyStop={"active": True})
+    await world.settle()
+    first = stop_of(world, "a")["id"]  # type: ignore[index]
+    world.create("a", emergencyStop={"active": False}, resume={"stopId": first, "reason": "checked"})
+    await world.settle()
+    annotate(world, emergency_stop="true")
+    if looked:
+        await world.settle()
+    annotate(world)
+    await world.settle()
+    await say(world, "a", **lifted(first))
+    latched = stop_of(world, "a")
+    assert latched is not None, "it was stopped after it was resumed"
+    assert latched["id"] != first, "the bot has lifted that one, and would go on trading"
+    assert stop_of(world, "b") is not None
+
+
+async def test_positions_are_closed_also_when_the_namespace_says_so_for_a_moment() -> None:
+    world = await two_bots()
+    world.create("a", emergencyStop={"active": True})
+    await world.settle()
+    annotate(world, emergency_stop="true", close_positions="true")
+    annotate(world)
+    await world.settle()
+    for name in ("a", "b"):
+        assert stop_of(world, name)["closePositions"] is True  # type: ignore[index]
+
+
 async def test_while_the_annotation_stands_a_resume_ends_nothing() -> None:
     """Even if a bot lifts its latch all the same, it is stopped anew, under another id."""
     world = await two_bots()

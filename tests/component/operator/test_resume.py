@@ -70,8 +70,33 @@ async def test_anything_less_does_not_end_it(resume: str | None, *, said: bool) 
     if resume:
         world.create(resume={"stopId": stop if resume == "this" else resume, "reason": "checked"})
     await answer(world, **(lifted(stop) if said else {"stop": None, "last_stop": None}))
-    assert world.status()["emergencyStop"]["id"] == stop
+    latched = world.status()["emergencyStop"]["id"]
+    assert (latched != stop) is said, "one that the bot has lifted stops it only under another name"
     assert world.condition("Suspended")["status"] == "True"
+    await answer(world, **(lifted(stop) if said else {"stop": None, "last_stop": None}))
+    assert world.status()["emergencyStop"]["id"] == latched
+
+
+async def test_a_status_from_before_a_resume_stops_the_bot_and_does_not_only_say_so() -> None:
+    """The cluster was restored from a backup: its status has a stop that the bot knows as lifted, so it trades."""
+    world, stop = await stopped()
+    before = dict(world.status())
+    world.create(resume={"stopId": stop, "reason": "checked"})
+    await answer(world, **lifted(stop))
+    assert "emergencyStop" not in world.status()
+
+    def restored(obj: dict[str, Any]) -> None:
+        obj["status"] = before
+        del obj["spec"]["resume"]
+
+    world.kube.edit("TradingBot", NAMESPACE, "a", restored)
+    await world.restart()
+    await answer(world, **lifted(stop))
+    again = world.status()["emergencyStop"]["id"]
+    assert again not in ("", stop)
+    world.create(resume={"stopId": again, "reason": "after the restore"})
+    await answer(world, **lifted(again))
+    assert "emergencyStop" not in world.status()
 
 
 async def test_an_old_resume_does_not_end_a_newer_stop() -> None:

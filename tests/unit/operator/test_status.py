@@ -14,6 +14,7 @@ from tradingbot_operator.api.conditions import Reason
 from tradingbot_operator.api.model import parse
 from tradingbot_operator.api.v1alpha1 import TradingBotStatus
 from tradingbot_operator.api.v1alpha1.safety import EmergencyStopOutcome, EmergencyStopStatus, LastStop
+from tradingbot_operator.policy.stop import read_outcome
 from tradingbot_operator.status.observation import BotReport, Observed, Obstacle
 from tradingbot_operator.status.pods import problem_of, project_pod
 from tradingbot_operator.status.tradingbot import Subject, derive
@@ -185,6 +186,16 @@ def test_what_a_bot_does_not_know_yet_is_not_zero(recorded: Any, shown: Any) -> 
     status = derive(subject(before), Observed(deployment(**DONE), (pod(),), BotReport(starting)), None, NOW)
     assert (status.positions, status.open_orders) == shown
     assert ("positions" in status.to_manifest()) is (shown[0] is not None)
+
+
+@pytest.mark.parametrize("number", [2**70, 2**63, -1, 1.5, True, "3"])
+def test_a_number_that_the_api_server_refuses_is_not_taken_over(number: Any) -> None:
+    """It refuses the whole status, with the latch of a stop in it, for as long as the bot says so."""
+    before = TradingBotStatus(positions=1, open_orders=2)
+    said = {"state": "ACTIVE", "positions": number, "open_orders": number}
+    status = derive(subject(before), Observed(deployment(**DONE), (pod(),), BotReport(said)), None, NOW)
+    assert (status.positions, status.open_orders) == (1, 2)
+    assert read_outcome({"state": "CANCELLED", "orders_cancelled": number}, source="bot").orders_cancelled is None
 
 
 def test_a_bot_that_does_not_answer_keeps_its_state() -> None:

@@ -24,7 +24,11 @@ if TYPE_CHECKING:
 
 MESSAGE_LENGTH: Final = 1024
 ENTRIES: Final = 50
-AGAIN: Final = "asked for again while the resume of the stop before it was carried out"
+MOST: Final = 1_000_000_000
+AGAIN: Final = (
+    "the bot has lifted the stop before it, and no resume that counts is in the object: either it was stopped again "
+    "meanwhile, or the resume was taken out before the operator saw what came of it"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +106,8 @@ def current(
             stop = latch(None, standing, None, now)
         elif not asked and counts(resume, stop):
             return None
-        elif newer is not None and resume is not None and resume.stop_id == stop.id:
+        elif newer is not None:
+            # Under the name of the one that it has lifted the bot would go on trading.
             stop = latch(None, newer, None, now)
     if standing is not None and (stop is None or (standing.stop.close_positions and not stop.close_positions)):
         stop = latch(stop, standing, None, now)
@@ -228,7 +233,7 @@ def read_outcome(outcome: Mapping[str, Any], *, source: str) -> EmergencyStopOut
     return EmergencyStopOutcome(
         state=state,
         message=str(outcome.get("message") or "")[:MESSAGE_LENGTH],
-        orders_cancelled=cancelled if isinstance(cancelled, int) and cancelled >= 0 else None,
+        orders_cancelled=cancelled if type(cancelled) is int and 0 <= cancelled <= MOST else None,
         confirmed=confirmed if isinstance(confirmed, bool) else None,
         source=source,
         orders=tuple(

@@ -41,30 +41,24 @@ class Latching:
         stop = requested_stop(obj)
         meta = obj["metadata"]
         key = Key(meta["namespace"], meta["name"])
-        latched = (obj.get("status") or {}).get("emergencyStop")
-        resume = (obj.get("spec") or {}).get("resume")
-        written = resume if isinstance(resume, Mapping) else {}
-        name = resume_key(str(written.get("stopId") or ""), str(written.get("reason") or "")) if written else ""
+        latched, name = _latched(obj), _resume_key(obj)
         if stop is not None and name:
             self._early[key] = name
         elif self._early.get(key) != name:
             self._early.pop(key, None)
         if stop is None:
             return False
-        if latched and isinstance(resume, Mapping) and resume.get("stopId") == latched.get("id"):
-            # The bot may have lifted the one that is latched: then this is another one, if it came after that.
-            self._remember(key, meta, stop)
-        if latched and (latched.get("closePositions") or not stop.close_positions):
-            return False
-        self._remember(key, meta, stop)
-        return True
+        more = _asks_for_more(latched, stop)
+        if more or _is_being_resumed(obj, latched):
+            self._remember(key, SeenStop(meta["uid"], meta.get("generation", 0), stop))
+        return more
 
-    def _remember(self, key: Key, meta: Mapping[str, Any], stop: EmergencyStop) -> None:
+    def _remember(self, key: Key, seen: SeenStop) -> None:
         known = self._seen.get(key)
-        if known is None or known.uid != meta["uid"]:
-            self._seen[key] = SeenStop(meta["uid"], meta.get("generation", 0), stop)
-        elif stop.close_positions and not known.stop.close_positions:
-            self._seen[key] = replace(known, stop=stop)
+        if known is None or known.uid != seen.uid:
+            self._seen[key] = seen
+        elif seen.stop.close_positions and not known.stop.close_positions:
+            self._seen[key] = replace(known, stop=seen.stop)
 
     def note_namespace(self, namespace: Mapping[str, Any]) -> bool:
         """Look at a version of a Namespace; return whether it asks for a stop of all its bots."""
@@ -74,15 +68,19 @@ class Latching:
         where = namespace["metadata"]["name"]
         for oid in self._store.ids(TRADING_BOT.kind):
             bot = self._store.get(oid) if oid.namespace == where else None
-            if bot is not None and not (bot.get("status") or {}).get("emergencyStop"):
-                self._seen.setdefault(Key(oid.namespace, oid.name), _of_namespace(bot, stop))
+            if bot is None:
+                continue
+            key, latched = Key(oid.namespace, oid.name), _latched(bot)
+            if name := _resume_key(bot):
+                self._early[key] = name
+            if _asks_for_more(latched, stop) or _is_being_resumed(bot, latched):
+                self._remember(key, _of_namespace(bot, stop))
         return True
 
     def note_deletion(self, obj: Mapping[str, Any]) -> None:
         """Let the deletion be a stop: the bot sees it in the status, and a bot that does not answer is killed."""
         stop, meta = deletion_stop(policy_of(obj)), obj["metadata"]
-        latched = (obj.get("status") or {}).get("emergencyStop")
-        if not latched or (stop.close_positions and not latched.get("closePositions")):
+        if _asks_for_more(_latched(obj), stop):
             seen = SeenStop(meta["uid"], meta.get("generation", 0), stop, "deletion")
             self._seen[Key(meta["namespace"], meta["name"])] = seen
 
@@ -124,6 +122,30 @@ class Latching:
             report=report,
             now=self._now(),
         )
+
+
+def _latched(obj: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """Return the latch of an object, as it is written there. One that cannot be read is one all the same."""
+    found = (obj.get("status") or {}).get("emergencyStop")
+    return found if isinstance(found, Mapping) or not found else {"id": ""}
+
+
+def _asks_for_more(latched: Mapping[str, Any] | None, stop: EmergencyStop) -> bool:
+    return not latched or (stop.close_positions and not latched.get("closePositions"))
+
+
+def _is_being_resumed(obj: Mapping[str, Any], latched: Mapping[str, Any] | None) -> bool:
+    """Return whether the bot may have lifted the stop that is latched: then what comes after that is another one."""
+    resume = (obj.get("spec") or {}).get("resume")
+    return bool(latched) and isinstance(resume, Mapping) and resume.get("stopId") == (latched or {}).get("id")
+
+
+def _resume_key(obj: Mapping[str, Any]) -> str:
+    """Return what the resume in an object is known by, or nothing."""
+    resume = (obj.get("spec") or {}).get("resume")
+    if not isinstance(resume, Mapping) or not resume:
+        return ""
+    return resume_key(str(resume.get("stopId") or ""), str(resume.get("reason") or ""))
 
 
 def _of_namespace(obj: Mapping[str, Any], stop: Any) -> SeenStop:

@@ -25,6 +25,8 @@ _HELD: Final = {
 }
 STILL_TRADES: Final = "The previous version keeps trading."
 NOTHING_TRADES: Final = "Nothing trades until this is corrected."
+MOST: Final = 1_000_000_000
+"""What nobody can count is not believed: the API server refuses the whole status for one number that is too large."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -282,7 +284,7 @@ def _role(body: dict[str, Any]) -> BotRole | None:
 
 
 def _count(value: Any, recorded: int | None) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else recorded
+    return value if type(value) is int and 0 <= value <= MOST else recorded
 
 
 def _text(value: Any, recorded: str | None) -> str | None:
