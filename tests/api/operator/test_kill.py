@@ -11,6 +11,8 @@ from tests.support.waiting import eventually
 
 from tradingbot_contract.stops import stop_id
 from tradingbot_operator.api.v1alpha1.safety import EmergencyStopStatus
+from tradingbot_operator.desired.naming import labels
+from tradingbot_operator.desired.tradingbot import owner_reference
 from tradingbot_operator.policy.kill import job_of
 
 if TYPE_CHECKING:
@@ -30,6 +32,10 @@ def is_killed(namespace: Namespace, bot: str) -> dict[str, Any] | None:
     deployment = namespace.get("Deployment", f"tradingbot-{bot}")
     held_down = deployment is not None and deployment["spec"]["replicas"] == 0
     return jobs[0] if jobs and held_down else None
+
+
+def _another(job: dict[str, Any] | None, than: str) -> dict[str, Any] | None:
+    return job if job is not None and job["metadata"]["uid"] != than else None
 
 
 @pytest.mark.long
@@ -74,7 +80,7 @@ def test_a_bot_that_hangs_in_its_first_minute_is_not_taken_for_one_that_starts(
 def test_what_the_job_says_is_in_the_status_and_the_bot_comes_back_only_with_its_resume(
     namespace: Namespace, start_operator: StartOperator
 ) -> None:
-    """Its name can be guessed, and somebody has made a Job of that name first: that one is removed."""
+    """Somebody has guessed its name, and made a Job of that name first, as the bot's own: that one is removed."""
     start_operator(**POLLS)
     bot = namespace.bot()
     namespace.wait_for_children()
@@ -82,12 +88,19 @@ def test_what_the_job_says_is_in_the_status_and_the_bot_comes_back_only_with_its
     guessed = EmergencyStopStatus(id=stop_id(bot["metadata"]["uid"], 2), since=datetime.now(UTC))
     image = {"restartPolicy": "Never", "containers": [{"name": "bot", "image": "example/forged"}]}
     taken = job_of("a", guessed)
-    forged = {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": taken}}
-    namespace.create(forged | {"spec": {"template": {"spec": image}}})
+    owner = owner_reference("a", bot["metadata"]["uid"])
+    meta = {"name": taken, "labels": labels("a", "kill"), "ownerReferences": [owner]}
+    forged = {"apiVersion": "batch/v1", "kind": "Job", "metadata": meta}
+    theirs = namespace.create(forged | {"spec": {"template": {"spec": image}}})["metadata"]["uid"]
+    of_theirs = f"batch.kubernetes.io/controller-uid={theirs}"
+    eventually(lambda: namespace.list("Pod", of_theirs), "its pod")
     namespace.edit("TradingBot", "a", {"spec": {"emergencyStop": {"active": True}}})
     job = eventually(lambda: is_killed(namespace, "a"), "the bot is killed")
     stop = namespace.status()["emergencyStop"]["id"]
     assert (stop, job["metadata"]["name"]) == (guessed.id, taken), "it was guessed right"
+    job = eventually(lambda: _another(is_killed(namespace, "a"), theirs), "a Job of the operator's own")
+    eventually(lambda: namespace.status()["emergencyStop"]["kill"].get("uid") == job["metadata"]["uid"], "it is known")
+    eventually(lambda: not namespace.list("Pod", of_theirs), "what the forged one has started is gone with it")
     pod = eventually(
         lambda: next(iter(namespace.list("Pod", f"batch.kubernetes.io/controller-uid={job['metadata']['uid']}")), None),
         "a pod of the kill Job",

@@ -93,6 +93,13 @@ def config_map_of(text: str) -> Manifest:
     }
 
 
+def is_of_its_content(config_map: Manifest) -> bool:
+    """Return whether a ConfigMap is one that the operator made under this name, or the same as that."""
+    text = (config_map.get("data") or {}).get("config.yaml")
+    name = str(config_map["metadata"]["name"])
+    return config_map.get("immutable") is True and isinstance(text, str) and name.endswith(f"-{digest(text, 10)}")
+
+
 def complete(bot: TradingBot, name: str, manifest: Manifest, component: str = BOT_COMPONENT) -> Manifest:
     """Add what every child has: name, labels, owner, and the hash of all of it."""
     metadata: Manifest = {

@@ -191,6 +191,8 @@ class KubeClient:
     async def delete(self, kind: Kind, namespace: str, name: str, *, uid: str) -> None:
         """Delete an object if it still has this uid."""
         body = {"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": {"uid": uid}}
+        # What belongs to it goes with it: of a Job the server would leave the pods, and they would run on.
+        body["propagationPolicy"] = "Background"
         await self._request("DELETE", kind, kind.path(namespace, name), None, body)
 
     async def create(self, kind: Kind, manifest: Manifest) -> Manifest:

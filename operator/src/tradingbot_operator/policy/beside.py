@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from tradingbot_operator.desired.tradingbot import Desired
 
+NOT_BELIEVED: Final = "the run's {what} is not what the operator asked for, and is not believed: {where}"
 _CONTAINERS: Final = ("containers", "initContainers", "ephemeralContainers")
 _PLACE: Final = frozenset(
     {"nodeSelector", "tolerations", "affinity", "topologySpreadConstraints", "priorityClassName", "imagePullSecrets"}
@@ -67,6 +68,17 @@ def altered(wanted: Mapping[str, Any], found: Mapping[str, Any]) -> list[str]:
     mine = {key: value for key, value in wanted.items() if key not in _PLACE}
     mine["containers"] = [{k: v for k, v in one.items() if k != "imagePullPolicy"} for one in wanted["containers"]]
     return [*differs(mine, found), *beside(wanted, found)]
+
+
+def why_not_believed(wanted: Mapping[str, Any], pod: Mapping[str, Any]) -> str:
+    """Return why the words of a Job's (projected) pod are not believed, or nothing.
+
+    Whoever makes a pod may write the Job into it as its owner: what counts is what the pod has.
+    """
+    if pod["metadata"].get("generation", 1) > 1:
+        return NOT_BELIEVED.format(what="pod", where="it was changed after it was made")
+    where = altered(wanted, pod["spec"]["whole"])
+    return NOT_BELIEVED.format(what="pod", where=first_of(where, SHOWN)) if where else ""
 
 
 def _others(wanted: Mapping[str, Any], found: Mapping[str, Any]) -> Iterator[str]:

@@ -15,7 +15,7 @@ import orjson
 from tradingbot_contract.stops import short_hash
 from tradingbot_operator.api.v1alpha1.safety import EmergencyStopOutcome, KillStatus
 from tradingbot_operator.desired.naming import job_name
-from tradingbot_operator.policy.stop import counts, read_outcome
+from tradingbot_operator.policy.stop import MESSAGE_LENGTH, counts, read_outcome
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -133,24 +133,29 @@ def ended(job: Mapping[str, Any] | None) -> str | None:
 
 
 def take_in(
-    stop: EmergencyStopStatus, job: Mapping[str, Any] | None, pods: Sequence[Mapping[str, Any]]
+    stop: EmergencyStopStatus, job: Mapping[str, Any] | None, pods: Sequence[tuple[Mapping[str, Any], str]]
 ) -> EmergencyStopStatus:
-    """Copy what the kill Job's pods (oldest first) said last into the outcome; UNKNOWN when it ended without a word."""
-    if stop.kill is None or (job is None and not pods):
+    """Copy what the kill Job's pods (oldest first) said last into the outcome; UNKNOWN when it ended without a word.
+
+    Beside each pod is why it is not believed, or nothing.
+    """
+    if stop.kill is None or job is None or (stop.kill.finished and stop.verified):
         return stop
-    found = [outcome for pod in pods if (outcome := _last_words(pod, stop.id)) is not None]
+    words = [(outcome, doubt) for pod, doubt in pods if (outcome := _last_words(pod, stop.id)) is not None]
+    found = [outcome for outcome, doubt in words if not doubt]
     end = ended(job)
     outcome = found[-1] if found else None
     if outcome is None and end is None:
         return stop
     if outcome is None:
+        doubts = [doubt for _, doubt in words]
+        why = f": {doubts[-1]}. Look" if doubts else " without a word: look"
         outcome = EmergencyStopOutcome(
             state="UNKNOWN",
-            message=f"The kill Job {stop.kill.job} ended without a word: look at the exchange yourself.",
+            message=f"The kill Job {stop.kill.job} ended{why} at the exchange yourself."[:MESSAGE_LENGTH],
             source="kill",
         )
-    finished = end is not None if job is not None else stop.kill.finished
-    kill = stop.kill.model_copy(update={"finished": finished})
+    kill = stop.kill.model_copy(update={"finished": end is not None})
     return stop.model_copy(update={"outcome": outcome, "kill": kill})
 
 

@@ -16,7 +16,7 @@ from tradingbot_operator.desired.ownership import Ownership, controller_of, owne
 from tradingbot_operator.desired.preflight import preflight, preflight_name
 from tradingbot_operator.desired.workload import image_of
 from tradingbot_operator.kube.errors import ConflictError, KubeError, NotFoundError
-from tradingbot_operator.policy.beside import altered
+from tradingbot_operator.policy.beside import NOT_BELIEVED, why_not_believed
 from tradingbot_operator.policy.judging import Facts
 from tradingbot_operator.policy.live import Plan, decide, distrusted, unheard
 from tradingbot_operator.policy.preflight import JobLook, inputs_of, remembered, run_id
@@ -39,7 +39,6 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 
-NOT_BELIEVED = "the run's {what} is not what the operator asked for, and is not believed: {where}"
 TWO_PODS = '{"reason": "TwoPods", "message": "the run has more than one pod, so none of them is believed"}'
 
 
@@ -188,11 +187,8 @@ class LiveTrading:
         asked = self._asked.get(key)
         if asked is not None and asked[0] == name:
             wanted = asked[1]
-        if pod["metadata"].get("generation", 1) > 1:
-            return NOT_BELIEVED.format(what="pod", where="it was changed after it was made")
-        where = altered(job["spec"]["template"]["spec"], pod["spec"]["whole"])
-        if where:
-            return NOT_BELIEVED.format(what="pod", where=", ".join(where[:5]))
+        if why := why_not_believed(job["spec"]["template"]["spec"], pod):
+            return why
         found = self._store.get(ObjectId(CONFIG_MAP.kind, key.namespace, name))
         if found is None or found.get("immutable") is not True or found.get("data") != wanted["data"]:
             return NOT_BELIEVED.format(what="configuration", where=f"the ConfigMap {name}")

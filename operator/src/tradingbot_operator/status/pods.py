@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import orjson
 
 from tradingbot_operator.api.conditions import Reason
-from tradingbot_operator.desired.naming import BOT_COMPONENT, COMPONENT_LABEL, PREFLIGHT_COMPONENT
+from tradingbot_operator.desired.naming import BOT_COMPONENT, COMPONENT_LABEL, JOB_COMPONENTS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -66,7 +66,7 @@ def project_pod(pod: Mapping[str, Any]) -> dict[str, Any]:
                 (v["configMap"]["name"] for v in spec.get("volumes", []) if v.get("name") == "config"), None
             ),
             # Its words are believed, so all of it is compared.
-            **({"whole": spec} if is_of(pod, PREFLIGHT_COMPONENT) else {}),
+            **({"whole": spec} if any(is_of(pod, component) for component in JOB_COMPONENTS) else {}),
         },
         "status": {
             "phase": status.get("phase"),

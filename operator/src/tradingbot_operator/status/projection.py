@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from tradingbot_operator.desired.naming import COMPONENT_LABEL, KILL_COMPONENT
 from tradingbot_operator.status.pods import project_pod
 
 if TYPE_CHECKING:
@@ -46,9 +47,11 @@ def _condition(condition: dict[str, Any]) -> dict[str, Any]:
 
 
 def _job(obj: dict[str, Any]) -> dict[str, Any]:
-    """Keep whose it is and how it ended; its pod says the rest."""
+    """Keep whose it is and how it ended, and of a kill Job what its pods are to be; its pod says the rest."""
     slim = _child(obj)
-    del slim["spec"]
+    spec = slim.pop("spec", {})
+    if (obj["metadata"].get("labels") or {}).get(COMPONENT_LABEL) == KILL_COMPONENT:
+        slim["spec"] = {"template": {"spec": (spec.get("template") or {}).get("spec") or {}}}
     conditions = (obj.get("status") or {}).get("conditions") or []
     slim["status"] = {"conditions": [_condition(condition) for condition in conditions]}
     return slim

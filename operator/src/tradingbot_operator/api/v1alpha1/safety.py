@@ -176,6 +176,9 @@ class KillStatus(StatusModel):
 
     job: Annotated[str, Text(63, min_length=1)]
     """Name of the Job, the same for the same stop."""
+    uid: Annotated[str, Text(64)] | None = None
+    """Identity of the Job that the operator made: of no other one's pods a word is believed. Missing until it is made,
+    and where an operator of before made it."""
     since: Timestamp
     """When it was decided. From then on the bot's Deployment has no pods until the stop is resumed."""
     reason: Annotated[str, Text(512)] = ""
