@@ -71,6 +71,18 @@ async def test_a_live_bot_whose_orders_are_to_stay_is_not_held() -> None:
     assert stop_of(world) == {}
 
 
+@pytest.mark.parametrize("reverted", [True, False], ids=["taken back before", "still asked for"])
+async def test_a_stop_that_is_to_close_positions_does_so_although_the_bot_is_deleted_at_once(*, reverted: bool) -> None:
+    """The deletion is a stop of its own, and asks for less."""
+    world = await LiveWorld().live(deletionPolicy="CancelOrders")
+    world.create(**world.spec, emergencyStop={"active": True, "closePositions": True})
+    if reverted:
+        world.create(**world.spec, emergencyStop={"active": False})
+    await delete(world)
+    assert stop_of(world)["closePositions"] is True
+    assert stop_of(world)["source"] == "spec", "it came first"
+
+
 async def test_a_live_bot_is_held_before_it_trades() -> None:
     world = await LiveWorld().asking(deletionPolicy="CancelOrders")
     assert finalizers(world) == []

@@ -524,6 +524,41 @@ async def test_a_simulation_is_not_made_live_through_the_deployment() -> None:
 # --- back --------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("state", ["PENDING", "UNKNOWN", "RESIDUAL", "nothing"])
+@pytest.mark.parametrize("deployment", ["there", "deleted by somebody"])
+async def test_a_live_bot_whose_stop_is_not_confirmed_is_not_replaced_by_a_simulation(
+    state: str, deployment: str
+) -> None:
+    """A simulation, or a kill Job that is made from its pod, has no keys, and would say that all is done."""
+    world = await LiveWorld().live()
+    await world.apply(emergencyStop={"active": True, "closePositions": True})
+    stop = world.status()["emergencyStop"]
+    said = {"id": stop["id"], "since": stop["since"], "close_positions": True}
+    said |= {} if state == "nothing" else {"outcome": {"state": state, "confirmed": state == "RESIDUAL"}}
+    stopped = {
+        "mode": "live",
+        "account": "k1",
+        "state": "KILLED",
+        "entry_orders": 0,
+        "entries_gone": True,
+        "stop": said,
+    }
+    await world.report(**stopped)
+    await world.apply(mode="simulation", approval=None)
+    if deployment != "there":
+        world.kube.remove("Deployment", NAMESPACE, "tradingbot-a")
+    for _ in range(3):
+        world.later(61)
+        await world.report(**stopped)
+        assert world.env()["TRADING_MODE"] == "live"
+        assert world.live_status()["state"] == "Leaving"
+    if deployment != "there":
+        world.end_kill(state="FLAT")
+        await world.settle()
+    await world.report(**stopped | {"stop": said | {"outcome": {"state": "FLAT", "confirmed": True}}})
+    assert world.env()["TRADING_MODE"] == "simulation"
+
+
 async def test_back_to_a_simulation_waits_until_the_live_bot_has_cancelled_its_orders() -> None:
     world = await LiveWorld().live()
     await world.report(mode="live", account="k1", open_orders=2, entry_orders=2)

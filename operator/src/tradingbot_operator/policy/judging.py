@@ -48,6 +48,8 @@ class Facts:
     """Whether a pod of the live bot does not start because its Secret has other keys than the approved ones."""
     stop: str | None = None
     """Id of the latched emergency stop."""
+    stop_is_open: bool = False
+    """Whether the exchange has not confirmed yet all that it asked for."""
     schedules: Sequence[Mapping[str, Any]] | None = None
 
 

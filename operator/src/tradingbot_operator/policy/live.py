@@ -233,10 +233,12 @@ def _simulation(bot: TradingBot, recorded: TradingBotStatus, facts: Facts, last_
     asked = any(c.type == ConditionType.LIVE_READY.value for c in recorded.conditions)
     plain = Plan(bot, approval=approval, message=Reason.NOT_ASKED.explanation, silent=not asked)
     live = recorded.live
-    if live is None or not facts.running:
+    if live is None or not (facts.running or facts.stop_is_open):
         return plain
     since = live.leaving_since or facts.now
-    if facts.now - since >= LEAVE or _is_drained(facts.report):
+    # What stops needs the account's keys: a simulation in its place, or a kill Job that is made from its pod, would
+    # cancel and close nothing, and say that all is done.
+    if not facts.stop_is_open and (facts.now - since >= LEAVE or _is_drained(facts.report)):
         return plain
     leaving = live.model_copy(update={"state": LiveState.LEAVING, "leaving_since": since})
     return Plan(

@@ -79,10 +79,11 @@ class Latching:
 
     def note_deletion(self, obj: Mapping[str, Any]) -> None:
         """Let the deletion be a stop: the bot sees it in the status, and a bot that does not answer is killed."""
+        self.note(obj)  # A stop that the object asks for came first, and may ask for more.
         stop, meta = deletion_stop(policy_of(obj)), obj["metadata"]
         if _asks_for_more(_latched(obj), stop):
             seen = SeenStop(meta["uid"], meta.get("generation", 0), stop, "deletion")
-            self._seen[Key(meta["namespace"], meta["name"])] = seen
+            self._remember(Key(meta["namespace"], meta["name"]), seen)
 
     def waits(self, key: Key) -> bool:
         """Return whether a stop was seen that is not in the status yet."""

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from tradingbot_operator.api.v1alpha1 import TradingBot, TradingBotStatus
+    from tradingbot_operator.api.v1alpha1.safety import EmergencyStopStatus
     from tradingbot_operator.desired.config import BuildConfig
     from tradingbot_operator.desired.tradingbot import Desired
     from tradingbot_operator.kube.api import KubeApi, Manifest
@@ -53,7 +54,13 @@ class LiveTrading:
         """Configuration of the run that was started last, by its name: the spec may have changed since."""
 
     async def plan(
-        self, key: Key, bot: TradingBot, recorded: TradingBotStatus, report: BotReport, stop: str | None, now: datetime
+        self,
+        key: Key,
+        bot: TradingBot,
+        recorded: TradingBotStatus,
+        report: BotReport,
+        stop: EmergencyStopStatus | None,
+        now: datetime,
     ) -> Plan:
         """Decide from what the store has. The BackupSchedules are read once there is something to approve."""
         image = image_of(bot, self._config)[0]
@@ -65,7 +72,8 @@ class LiveTrading:
             image_digest=self._image_digest(key, recorded),
             refused=recorded.live is not None and self._refused(key),
             look=self._look(key, bot, recorded, image),
-            stop=stop,
+            stop=stop.id if stop else None,
+            stop_is_open=stop is not None and not stop.verified,
         )
         plan = decide(bot, recorded, facts)
         waiting = {gate.name for gate in plan.gates if not gate.is_open}

@@ -181,9 +181,7 @@ class TradingBotReconciler:
             scope.bot = parse(TradingBot, {k: v for k, v in obj.items() if k != "status"})
             report = self._bots.report(key)
             stop = self._latch(scope)
-            scope.plan = await self._live.plan(
-                key, scope.bot, scope.recorded, report, stop.id if stop else None, self._now()
-            )
+            scope.plan = await self._live.plan(key, scope.bot, scope.recorded, report, stop, self._now())
         except InvalidSpec as error:
             scope.invalid = Obstacle(Reason.INVALID_SPEC, f"Correct the spec: {error}")
             return scope
