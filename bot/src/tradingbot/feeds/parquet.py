@@ -71,8 +71,9 @@ def convert(path: str, tick: Decimal, lot: Decimal, *, quote_volume: bool, out: 
     for ts, prices, volume in rows(path):
         if guard.judge(ts, prices, volume) is not None:
             continue
-        base = volume / prices[3] if quote_volume else volume
-        packed += ROW.pack(ts, *(round(price / tick_size) for price in prices), int(base / lot_size))
+        opened, high, low, close = prices
+        ticks = (round(opened / tick_size), round(high / tick_size), round(low / tick_size), round(close / tick_size))
+        packed += ROW.pack(ts, *ticks, int((volume / close if quote_volume else volume) / lot_size))
     return _write(guard, packed, out)
 
 

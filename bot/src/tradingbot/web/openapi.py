@@ -37,9 +37,9 @@ class Nothing(Ask):
 
 
 class Answer(BaseModel):
-    """Base of answers; they document, and tests hold the bot to them."""
+    """Base of answers; they document, and tests hold the bot to them: built when the document is asked for."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", defer_build=True)
 
 
 class ProblemAnswer(Answer):
