@@ -9,7 +9,7 @@ import subprocess
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from tests.component.bot.process import BotProcess
+from tests.component.bot.process import NOBODY, BotProcess
 from tests.support.waiting import ANSWER_SECONDS
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ class AloneProcess(BotProcess):
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 [*command, "--port", str(self.port), *self.options],
-                env={**keep, "HOME": str(self.folder), "PYTHONUNBUFFERED": "1", **self.environment},
+                env={**keep, **NOBODY, "HOME": str(self.folder), "PYTHONUNBUFFERED": "1", **self.environment},
                 stdout=log,
                 stderr=log,
             )

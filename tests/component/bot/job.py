@@ -8,6 +8,7 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any
 
+from tests.component.bot.process import NOBODY
 from tests.exchange_server import ApiKey, ExchangeServer, WallClock
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ async def run_job(
         *(sys.executable, "-m", "tradingbot.cli.main", *command),
         env={
             **keep,
+            **NOBODY,
             "CONFIG_PATH": str(path),
             "TERMINATION_LOG": str(termination),
             "EXCHANGE_API_KEY": KEY,

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+NOBODY = {"SSL_CERT_FILE": os.devnull}
+"""Whom the processes of tests trust beside those that a test names: the others need not be read at every start."""
 CONFIG = {
     "bot": {"name": "btc", "namespace": "test"},
     "strategy": {"name": "breakout", "parameters": {"entry_lookback": 5, "exit_lookback": 15, "cooldown": 2}},
@@ -51,6 +53,7 @@ class BotProcess:
         keep = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR", "LANG") if name in os.environ}
         environment = {
             **keep,
+            **NOBODY,
             "CONFIG_PATH": str(path),
             "DB_URL": self.url,
             "HTTP_PORT": str(self.port),
