@@ -149,6 +149,19 @@ def resumed_and_stopping_again(world: World) -> str:
     return name
 
 
+def stopping_again_without_the_resume(world: World) -> str:
+    """The same, with the resume taken out in the write that stops: the old latch looks like that of this stop."""
+    name = world.stopped()
+    world.patch("carol", name, resuming("stop-2"))
+    world.patch("alice", name, {"spec": {"emergencyStop": {"active": True}, "resume": None}})
+    return name
+
+
+def annotated(world: World) -> str:
+    """The namespace was stopped this very moment, or while no operator runs: no status says so yet."""
+    return world.in_the_halted_namespace().stopped()
+
+
 def stop_asked_without_closing(world: World) -> str:
     """Latched without closing positions; then somebody asked for that too, and nobody has seen it yet."""
     name = world.approved()
@@ -576,6 +589,12 @@ RESUMES = (
     Attack("resume-in-advance", APPROVED, resume("carol", "stop-2"), "no stop is latched"),
     Attack("resume-a-stop-that-nobody-has-seen", STOPPING, resume("carol", "stop-2"), "no stop is latched"),
     Attack("resume-while-the-namespace-is-stopped", standing, resume("carol", "stop-2"), STANDING),
+    Attack(
+        "resume-while-the-annotation-is-there-and-nobody-has-seen-it",
+        annotated,
+        lambda w, b: w.in_the_halted_namespace().patch("carol", b, resuming("stop-2")),
+        STANDING,
+    ),
     Attack("resume-while-the-stop-is-asked-for", STOPPED, resume("carol", "stop-2", active=True), "still asked for"),
     Attack("stop-and-resume-in-one-write", APPROVED, resume("carol", "stop-2", active=True), "no stop is latched"),
     Attack("resumer-of-another-bot-resumes", STOPPED, resume("frank", "stop-2"), NO_VERB_RESUME),
@@ -643,6 +662,12 @@ STOPS = (
         spec("mallory", emergencyStop={"active": False}),
         NOT_LATCHED,
     ),
+    Attack(
+        "pass-off-an-old-latch-whose-resume-was-taken-out",
+        stopping_again_without_the_resume,
+        spec("mallory", emergencyStop={"active": False}),
+        NOT_LATCHED,
+    ),
 )
 
 FORGERIES = (
@@ -669,7 +694,10 @@ FORGERIES = (
         status("namesake", {"emergencyStop": None}),
         STATUS,
     ),
-    Attack("stolen-token-of-the-operator-changes-the-spec", APPROVED, as_operator(strategy={"name": "evil"}), NO_SPEC),
+    # Of a simulation: of a live bot the policy requester refuses it too, and the server tells any one of the two.
+    Attack(
+        "stolen-token-of-the-operator-changes-the-spec", SIMULATING, as_operator(strategy={"name": "evil"}), NO_SPEC
+    ),
     Attack("stolen-token-of-the-operator-takes-a-stop-back", STOPPED, as_operator(emergencyStop=None), NO_SPEC),
 )
 

@@ -76,6 +76,14 @@ def create_people(server: Server, rendered: list[Manifest], namespace: str, othe
         install(server, manifest)
 
 
+def let_write_the_status(server: Server, namespace: str, account: str, system: str) -> None:
+    """Give the operator its hand on the status, in a namespace that it does not watch."""
+    bound = bind(namespace, "status", kind="Role")
+    bound["subjects"] = [{"kind": "ServiceAccount", "name": account, "namespace": system}]
+    install(server, role(namespace, "status", ["patch"], ["tradingbots/status"]))
+    install(server, bound)
+
+
 def binding_for(policies: list[Manifest], policy: str, namespace: str) -> Manifest:
     found = next(
         m for m in policies if m["kind"].endswith("Binding") and m["spec"]["policyName"].endswith(f".{policy}")
@@ -119,13 +127,17 @@ def world(kubeconfig: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         for path in sorted((ROOT / "crds").glob("*.yaml")):
             install_crd(server, yaml.safe_load(path.read_text(encoding="utf-8")))
 
-        def namespace(start: str) -> str:
-            body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"generateName": start}}
+        def namespace(start: str, **annotations: str) -> str:
+            meta = {"generateName": start, "annotations": annotations}
+            body: Manifest = {"apiVersion": "v1", "kind": "Namespace", "metadata": meta}
             name: str = server.request("POST", "/api/v1/namespaces", body)["metadata"]["name"]
             return name
 
         trading, other, system = namespace("policies-"), namespace("policies-other-"), namespace("policies-system-")
-        alone = namespace("policies-alone-")
+        alone, halted = (
+            namespace("policies-alone-"),
+            namespace("policies-halted-", **{"tradingbots.dev/emergency-stop": " Yes"}),
+        )
         settings = (
             f"watchNamespaces={json.dumps([trading, other])}",
             f"policies.neverApprove={json.dumps(NEVER_APPROVE)}",
@@ -136,17 +148,15 @@ def world(kubeconfig: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         account = next(m["metadata"]["name"] for m in rendered if m["kind"] == "ServiceAccount")
         policies = [m for m in rendered if m["kind"].startswith("ValidatingAdmissionPolicy")]
         policies.append(binding_for(policies, "approval", alone))
+        policies.append(binding_for(policies, "resume", halted))
         try:
             for manifest in rendered:
                 if manifest not in policies:
                     install(server, manifest)
-            for where in (trading, alone):
+            for where in (trading, alone, halted):
                 create_people(server, rendered, where, other, account)
-            status = role(alone, "status", ["patch"], ["tradingbots/status"])
-            bound = bind(alone, "status", kind="Role")
-            bound["subjects"] = [{"kind": "ServiceAccount", "name": account, "namespace": system}]
-            install(server, status)
-            install(server, bound)
+            let_write_the_status(server, alone, account, system)
+            let_write_the_status(server, halted, account, system)
 
             def connect(name: str, where: str = trading) -> Server:
                 return opened.enter_context(connect_by_token(server, Path(kubeconfig), folder, where, name))
@@ -157,6 +167,7 @@ def world(kubeconfig: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
                 other=other,
                 system=system,
                 alone=alone,
+                halted=halted,
                 operator=connect(account, system),
                 accounts={"namesake": connect(account)} | {name: connect(name) for name in ACCOUNTS},
             )
@@ -173,7 +184,7 @@ def world(kubeconfig: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
                 except Refused as gone:
                     if gone.code != 404:
                         raise
-            for name in (trading, other, system, alone):
+            for name in (trading, other, system, alone, halted):
                 server.request("DELETE", f"/api/v1/namespaces/{name}")
 
 

@@ -75,6 +75,8 @@ class World:
     system: str
     alone: str
     """A namespace in which no policy but approval is in force, for what two policies refuse."""
+    halted: str
+    """A namespace whose annotation stops its bots, with no operator to see it; only the policy resume is in force."""
     operator: Server
     accounts: dict[str, Server]
     """Real ServiceAccounts with real tokens: gitops, ci (may edit), wildcard (every verb), approving (may approve)."""
@@ -86,6 +88,9 @@ class World:
 
     def with_the_policy_approval_only(self) -> World:
         return dataclasses.replace(self, namespace=self.alone)
+
+    def in_the_halted_namespace(self) -> World:
+        return dataclasses.replace(self, namespace=self.halted)
 
     # --- who ---------------------------------------------------------------------------------------------------
 
@@ -147,7 +152,8 @@ class World:
         return self.user(who).request("PUT", self.path(name), found)
 
     def write_status(self, name: str, status: Manifest) -> Any:
-        """Write the status as the operator does: with its own token."""
+        """Write the status as the operator does: with its own token, and for the version of the object that it saw."""
+        status = {"observedGeneration": self.get(name)["metadata"]["generation"]} | status
         return self.operator.request("PATCH", self.path(name, "/status"), {"status": status}, MERGE)
 
     def delete(self, who: str, name: str) -> Any:
