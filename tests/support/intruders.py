@@ -31,7 +31,7 @@ def ask(method, path, body=None):
     request = urllib.request.Request(server + path, method=method, data=data, headers=headers)
     trust = ssl.create_default_context(cafile=folder + "/ca.crt")
     try:
-        return urllib.request.urlopen(request, context=trust, timeout=20).status
+        return urllib.request.urlopen(request, context=trust, timeout=60).status
     except urllib.error.HTTPError as refused:
         return refused.code
 def writes(path):

@@ -18,12 +18,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.support.ports import free_port
+from tests.support.waiting import ANSWER_SECONDS, PATIENCE_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 UNPRIVILEGED = ("postgres", "nobody")
-START_SECONDS = 60.0
 PASSWORD = "private"
 
 
@@ -149,14 +149,14 @@ class Server:
         self._wait()
 
     def _wait(self) -> None:
-        deadline = time.monotonic() + START_SECONDS
+        deadline = time.monotonic() + PATIENCE_SECONDS
         while time.monotonic() < deadline:
             if self._process is None or self._process.poll() is not None:
                 raise RuntimeError(f"PostgreSQL ended at once: {(self.folder / 'log').read_text()[-2000:]}")
             if (self.data / "postmaster.pid").exists() and "ready" in (self.data / "postmaster.pid").read_text():
                 return
             time.sleep(0.05)
-        raise RuntimeError(f"PostgreSQL did not start within {START_SECONDS:.0f} s")
+        raise RuntimeError(f"PostgreSQL did not start within {PATIENCE_SECONDS:.0f} s")
 
     def stop(self, *, hard: bool = False) -> None:
         """Stop by pid: fast shutdown, or immediate (as a crash)."""
@@ -165,10 +165,10 @@ class Server:
             return
         process.send_signal(signal.SIGQUIT if hard else signal.SIGINT)
         try:
-            process.wait(30)
+            process.wait(ANSWER_SECONDS)
         except subprocess.TimeoutExpired:
             process.kill()
-            process.wait(10)
+            process.wait(ANSWER_SECONDS)
 
     def remove(self) -> None:
         """Stop and delete everything."""

@@ -11,13 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.support.ports import free_port
+from tests.support.waiting import ANSWER_SECONDS, PATIENCE_SECONDS
 
 from tradingbot_cluster.prerequisites import search_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-START_SECONDS = 60.0
 
 
 class Server:
@@ -45,7 +44,7 @@ class Server:
         log = self.folder / "log"
         with log.open("wb") as out:
             self._process = subprocess.Popen([self._program, *arguments], stdout=out, stderr=out)
-        deadline = time.monotonic() + START_SECONDS
+        deadline = time.monotonic() + PATIENCE_SECONDS
         while time.monotonic() < deadline:
             if "Ready to accept connections" in log.read_text(errors="replace"):
                 return
@@ -60,17 +59,17 @@ class Server:
         if process is not None and process.poll() is None:
             process.terminate()
             try:
-                process.wait(10)
+                process.wait(ANSWER_SECONDS)
             except subprocess.TimeoutExpired:
                 process.kill()
-                process.wait(10)
+                process.wait(ANSWER_SECONDS)
 
     def kill(self, *, forget: bool) -> None:
         """End at once as a lost node does; with `forget`, its disk is lost as well."""
         process, self._process = self._process, None
         if process is not None:
             process.kill()
-            process.wait(10)
+            process.wait(ANSWER_SECONDS)
         if forget:
             shutil.rmtree(self.folder)
             self.folder.mkdir()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import time
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
@@ -13,6 +12,7 @@ import pytest
 from tests.component.bot.kill_world import OWN, STOP, Ledger, legacy
 from tests.exchange_server import Kind
 from tests.support.ports import free_port
+from tests.support.waiting import until
 
 from tradingbot.domain import ids
 
@@ -139,11 +139,9 @@ async def test_a_database_that_does_not_help_holds_nothing_up(tmp_path: Path, da
         url = database if how == "the tables are missing" else f"postgresql://u:hidden@127.0.0.1:{port}/d"
         left = await stack.enter_async_context(legacy(tmp_path))
         entry = await left.entry()
-        begun = time.time()
-        running = asyncio.create_task(left.process("--deadline", "30", url=url))
-        while left.open():
-            await asyncio.sleep(0.02)
-            assert time.time() < begun + 20
+        running = asyncio.create_task(left.process(url=url))
+        await until(lambda: not left.open(), "the entry is gone")
+        assert not running.done(), "it does not wait for its database to give up"
         ended = await running
     assert ends(ended) == {entry: "CANCELLED"}
     assert ended.report["state"] == "CANCELLED"

@@ -197,12 +197,16 @@ async def test_a_commit_whose_connection_was_ended_is_written_by_the_next_try(da
         "WHERE datname = current_database() AND application_name LIKE 'tradingbot %'"
     )
     assert ended > 0
-    for _ in range(50):
+
+    async def written() -> bool:
         # The end is noticed before the commit or by it; the runner tries again, too.
         with contextlib.suppress(UnavailableError):
             await one.commit(batch(2, traded()), epoch)
-            break
-        await asyncio.sleep(0.05)
+            return True
+        return False
+
+    again: bool = await until(written, "the commit is written")
+    assert again
     assert len(await one.rows("trades", 10)) == 1
     await other.close()
     await one.close()
