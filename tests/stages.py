@@ -1,9 +1,9 @@
 """`python -m tests.stages`: what `make test` runs, each stage by its own make target.
 
 The quick stages come first, and nothing else runs unless they pass. The others wait for processes and clusters more
-than they compute, so two run at a time; each prints as a whole when it has ended. All run to their end, whatever fails,
-so that one run shows everything that is wrong. The exit code is 0 only if every stage passed and, where `CI` is set,
-nothing was skipped.
+than they compute, so two run at a time; when one ends, the next begins. Each prints as a whole when it has ended. All
+run to their end, whatever fails, so that one run shows everything that is wrong. The exit code is 0 only if every stage
+passed and, where `CI` is set, nothing was skipped.
 """
 
 from __future__ import annotations
@@ -25,7 +25,10 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[1]
 QUICK = ("lint", "types", "contracts", "crds-check", "collect")
-LANES = (("test-component", "test-cluster"), ("test-e2e", "test-api", "test-browser", "test-unit"))
+STAGES = ("test-component", "test-e2e", "test-api", "test-cluster", "test-browser", "test-unit")
+"""The long ones first, so that the last two end together; and between the two that need a whole cluster another one, so
+that they do not run beside each other."""
+AT_A_TIME = 2
 SIGN_OF_LIFE_SECONDS = 60.0
 
 _SUMMARY = re.compile(r"^(?:=+ )?(\d+ [a-z].*) in \d+(?:\.\d+)?s\b", re.MULTILINE)
@@ -71,34 +74,31 @@ class Runner:
     _began: dict[str, float] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def all(self, quick: Sequence[str], lanes: Sequence[Sequence[str]]) -> list[Result]:
-        """Run the quick stages beside each other; if they pass, the lanes beside each other."""
-        self._beside([[stage] for stage in quick])
+    def all(self, quick: Sequence[str], stages: Sequence[str]) -> list[Result]:
+        """Run the quick stages beside each other; if they pass, the others, so many at a time, begun in their order."""
+        self._beside(quick, len(quick))
         if all(result.code == 0 for result in self.results):
-            self._beside(lanes)
+            self._beside(stages, AT_A_TIME)
         return self.results
 
-    def _beside(self, lanes: Sequence[Sequence[str]]) -> None:
-        with ThreadPoolExecutor(max_workers=len(lanes)) as pool:
-            running = [pool.submit(self._lane, lane) for lane in lanes]
+    def _beside(self, stages: Sequence[str], at_a_time: int) -> None:
+        with ThreadPoolExecutor(max_workers=at_a_time) as pool:
+            running = [pool.submit(self._run, stage) for stage in stages]
             asleep = threading.Event()
             try:
-                while not all(lane.done() for lane in running):
+                while not all(stage.done() for stage in running):
                     if not asleep.wait(0.2):
                         self._sign_of_life()
             except KeyboardInterrupt:
                 # The stages that run have heard it too, and clean up; no other is begun.
                 self._over = True
                 raise
-            for lane in running:
-                lane.result()
-
-    def _lane(self, stages: Sequence[str]) -> None:
-        for stage in stages:
-            if not self._over:
-                self._run(stage)
+            for stage in running:
+                stage.result()
 
     def _run(self, stage: str) -> None:
+        if self._over:
+            return
         with self._lock:
             self.say(f"==> {stage}: begins")
             self._began[stage] = time.monotonic()
@@ -146,8 +146,8 @@ def main() -> int:
     for name in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL"):
         os.environ.pop(name, None)
     began = time.monotonic()
-    results = Runner(make, lambda text: print(text, flush=True)).all(QUICK, LANES)
-    wanted = {*QUICK, *(stage for lane in LANES for stage in lane)}
+    results = Runner(make, lambda text: print(text, flush=True)).all(QUICK, STAGES)
+    wanted = {*QUICK, *STAGES}
     complete = {result.stage for result in results} == wanted
     code, text = verdict(results, complete=complete, strict=bool(os.environ.get("CI")))
     print(f"{text}, after {time.monotonic() - began:.0f} s", flush=True)
