@@ -1,4 +1,4 @@
-"""When the kill Job takes the place of a bot: it does not answer, and its stop is not verified at the exchange.
+"""When the kill Job takes the place of a bot: it does not answer, or has not heard, and its stop is not verified.
 
 Once decided it is in the status, before anything else is done about it, so an operator that dies at any moment goes on
 where it was. Nothing takes the decision back but the end of the stop.
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 SILENT_POLLS: Final = 2
 """Polls in a row without an answer; a stopped bot is polled every second, so this is at most seven seconds."""
+DEAF: Final = timedelta(seconds=30)
+"""How long a bot may answer that it knows of no stop: it reads the latch in its object within a second."""
 NO_POD: Final = timedelta(seconds=5)
 """How long a stopped bot may have no pod that could be asked."""
 STARTING: Final = timedelta(seconds=60)
@@ -54,6 +56,8 @@ class Sight:
     """When the present pod, or before there is one the Deployment, was made; None once the bot in it has answered."""
     silent_since: datetime | None = None
     """Since when there has been nobody to ask."""
+    deaf_since: datetime | None = None
+    """Since when the bot has answered, and known of no stop."""
 
     @property
     def asked(self) -> bool:
@@ -76,11 +80,18 @@ def why_kill(stop: EmergencyStopStatus, sight: Sight, now: datetime, *, deleting
     if not sight.running and sight.starting_since is not None and now - sight.starting_since < STARTING:
         return None
     if sight.asked:
-        silent = sight.failures >= SILENT_POLLS
-        return f"The bot did not answer {sight.failures} times in a row." if silent else None
+        if sight.failures >= SILENT_POLLS:
+            return f"The bot did not answer {sight.failures} times in a row."
+        deaf = sight.deaf_since is not None and now - sight.deaf_since >= DEAF
+        return "The bot answers and knows of no stop: it does not see its TradingBot." if deaf else None
     if sight.running or sight.silent_since is None or now - sight.silent_since < NO_POD:
         return None
     return "The bot has no pod that could be asked."
+
+
+def is_deaf(report: Mapping[str, Any] | None) -> bool:
+    """Return whether a bot says that it holds no stop. Images that are too old to say are not judged by it."""
+    return report is not None and "stop" in report and report["stop"] is None
 
 
 def begin(bot: str, stop: EmergencyStopStatus, reason: str, now: datetime) -> EmergencyStopStatus:

@@ -44,6 +44,7 @@ class Stopping:
         self._store = store
         self._now = now
         self._silent: dict[Key, datetime] = {}
+        self._deaf: dict[Key, datetime] = {}
         self._refused: dict[Key, str] = {}
         """Why a kill Job cannot be made, as the server says."""
         self._made: dict[Key, tuple[str, str]] = {}
@@ -69,6 +70,7 @@ class Stopping:
     def forget(self, key: Key) -> None:
         """Forget a bot that is gone, or whose stop is over."""
         self._silent.pop(key, None)
+        self._deaf.pop(key, None)
         self._refused.pop(key, None)
         self._made.pop(key, None)
         self._news.pop(key, None)
@@ -123,11 +125,19 @@ class Stopping:
             polled=observed.polled,
             running=any(is_ready(pod) for pod in pods),
             starting_since=datetime.fromisoformat(made) if made else None,
+            deaf_since=self._deaf_since(key, observed),
         )
         if not sight.nobody:
             self._silent.pop(key, None)
             return sight
         return replace(sight, silent_since=self._silent.setdefault(key, self._now()))
+
+    def _deaf_since(self, key: Key, observed: Observed) -> datetime | None:
+        report = observed.report
+        if not kill.is_deaf(report.body):
+            self._deaf.pop(key, None)
+            return None
+        return self._deaf.get(key) if report.failures else self._deaf.setdefault(key, self._now())
 
     def _deployment(self, key: Key, uid: str) -> Manifest | None:
         found = self._store.get(ObjectId(DEPLOYMENT.kind, key.namespace, child_name(key.name)))
