@@ -1,4 +1,4 @@
-"""A bot that answers and does not stop: it does not see its object, and a kill Job takes its place as of a silent one."""
+"""A bot that answers and does not stop: it does not see its object, and is killed like one that is silent."""
 
 from __future__ import annotations
 

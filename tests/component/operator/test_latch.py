@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from tests.component.operator.test_kill import killed, replicas
 from tests.component.operator.world import NAMESPACE, World
 
 from tradingbot_operator.kube.errors import (
@@ -136,3 +137,36 @@ async def test_a_latch_without_a_name_gets_one(latch: Any) -> None:
     await world.settle()
     meta = world.bot()["metadata"]
     assert world.status()["emergencyStop"]["id"] == f"{meta['uid'][:8]}-{meta['generation']}"
+
+
+@pytest.mark.parametrize(
+    "forge",
+    [
+        lambda status: status.pop("emergencyStop"),
+        lambda status: status.update(emergencyStop=None),
+        lambda status: status["emergencyStop"].update(id="uid00001-1"),
+        lambda status: status["emergencyStop"].update(closePositions=False),
+        lambda status: status["emergencyStop"].pop("kill"),
+        lambda status: status["emergencyStop"].update(outcome={"state": "FLAT", "confirmed": True}),
+        lambda status: status.clear(),
+    ],
+    ids=["taken out", "null", "renamed", "closes nothing", "no kill", "an outcome", "no status at all"],
+)
+async def test_what_somebody_writes_into_the_status_changes_no_latch_that_the_operator_has_written(forge: Any) -> None:
+    """Where the policies are missing, a role with every verb is enough to write it. It brings no pod back."""
+    world = await killed(closePositions=True)
+    before = world.status()["emergencyStop"]
+    world.kube.edit("TradingBot", NAMESPACE, "a", lambda obj: forge(obj["status"]))
+    await world.settle()
+    assert replicas(world) == 0
+    assert world.status()["emergencyStop"] == before
+
+
+async def test_a_new_bot_of_the_same_name_does_not_get_the_latch_of_the_one_before() -> None:
+    world = await trading()
+    world.create(emergencyStop={"active": True})
+    await world.settle()
+    world.kube.remove("TradingBot", NAMESPACE, "a")
+    world.create()
+    await world.settle()
+    assert "emergencyStop" not in world.status()

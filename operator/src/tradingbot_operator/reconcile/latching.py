@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
+    from tradingbot_operator.api.v1alpha1 import TradingBotStatus
     from tradingbot_operator.api.v1alpha1.safety import EmergencyStop, EmergencyStopStatus, Resume
     from tradingbot_operator.runtime.store import Store
 
@@ -35,9 +36,11 @@ class Latching:
         self._seen: dict[Key, SeenStop] = {}
         self._early: dict[Key, str] = {}
         """Resumes that were seen in a version of the object that asks for a stop."""
+        self._held: dict[Key, tuple[str, EmergencyStopStatus]] = {}
+        """What was written into the status, by the uid of the object. Nobody else's word takes it out of there."""
 
     def note(self, obj: Mapping[str, Any]) -> bool:
-        """Look at a version of a TradingBot; return whether it asks for more than what is latched."""
+        """Look at a version of a TradingBot; return whether it asks for more than is latched, or less is than was."""
         stop = requested_stop(obj)
         meta = obj["metadata"]
         key = Key(meta["namespace"], meta["name"])
@@ -46,12 +49,23 @@ class Latching:
             self._early[key] = name
         elif self._early.get(key) != name:
             self._early.pop(key, None)
+        lost = self._is_forged(key, str(meta["uid"]), latched)
         if stop is None:
-            return False
+            return lost
         more = _asks_for_more(latched, stop)
         if more or _is_being_resumed(obj, latched):
             self._remember(key, SeenStop(meta["uid"], meta.get("generation", 0), stop))
-        return more
+        return more or lost
+
+    def _is_forged(self, key: Key, uid: str, latched: Mapping[str, Any] | None) -> bool:
+        """Return whether a latch is not the one that was written. With an older CRD it is not, which costs a pass."""
+        whose, held = self._held.get(key, ("", None))
+        if held is None or whose != uid:
+            return False
+        written = held.to_manifest()
+        return any(
+            (latched or {}).get(part) != written.get(part) for part in ("id", "closePositions", "kill", "outcome")
+        )
 
     def _remember(self, key: Key, seen: SeenStop) -> None:
         known = self._seen.get(key)
@@ -89,8 +103,16 @@ class Latching:
         """Return whether a stop was seen that is not in the status yet."""
         return key in self._seen
 
-    def recorded(self, key: Key, stop: EmergencyStopStatus) -> None:
+    def remembered(self, key: Key, obj: Mapping[str, Any], status: TradingBotStatus) -> TradingBotStatus:
+        """Return a status with the latch that was written into it last, whatever has become of that since."""
+        uid, held = self._held.get(key, ("", None))
+        if held is None or uid != obj["metadata"]["uid"]:
+            return status
+        return status.model_copy(update={"emergency_stop": held})
+
+    def recorded(self, key: Key, uid: str, stop: EmergencyStopStatus) -> None:
         """Forget a stop that is in the status now. What came after it may have to take its place."""
+        self._held[key] = (uid, stop)
         seen = self._seen.get(key)
         if stop.void_resume is not None:
             # An older CRD does not keep it.
@@ -102,6 +124,7 @@ class Latching:
         """Forget what was seen: it is in the status, or over, or the object is gone."""
         self._seen.pop(key, None)
         self._early.pop(key, None)
+        self._held.pop(key, None)
 
     def current(
         self,

@@ -176,7 +176,7 @@ class TradingBotReconciler:
         return Result(requeue_after=next_look(scope.recorded.emergency_stop) or TERMINATING_RETRY_SECONDS)
 
     async def _open(self, key: Key, obj: dict[str, Any]) -> Scope:
-        scope = Scope(key, obj, recorded_status(obj))
+        scope = Scope(key, obj, self._latching.remembered(key, obj, recorded_status(obj)))
         try:
             scope.bot = parse(TradingBot, {k: v for k, v in obj.items() if k != "status"})
             report = self._bots.report(key)
@@ -317,7 +317,7 @@ class TradingBotReconciler:
         await tell(self._kube, scope.obj, [Transition(True, *told) for told in news], self._now())  # noqa: FBT003
         self._parking.leave(scope.key)
         if after.emergency_stop is not None:
-            self._latching.recorded(scope.key, after.emergency_stop)
+            self._latching.recorded(scope.key, scope.uid, after.emergency_stop)
         contested = self._contests.kinds(scope.key)
         self._on_shown(scope.key, shown_of(after, scope.bot.spec if scope.bot else None, contested))
 

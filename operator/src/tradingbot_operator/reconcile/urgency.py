@@ -72,4 +72,4 @@ class Urgency:
             return
         if written is not None:
             self._store.put(TRADING_BOT.kind, written)
-            self._latching.recorded(key, stop)
+            self._latching.recorded(key, str(obj["metadata"]["uid"]), stop)
