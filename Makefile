@@ -132,8 +132,8 @@ test-e2e: setup ## real pods, the demo's own path: minutes
 test-drill: setup ## the kill drill and live deletion on real pods, alone on the cluster; not part of make test: minutes
 	@$(PYTEST) -m drill tests/e2e
 
-GITOPS_PROGRAMS = kube helm helm4 flux
-test-gitops: setup ## real Flux and Helm 4 against a real API server; builds them; not part of make test
+GITOPS_PROGRAMS = kube helm helm4 flux argocd
+test-gitops: setup ## real Argo CD, Flux and Helm 4 against a real API server; builds them; not part of make test
 	@$(BIN)/python -m tests.support.prerequisites
 	@$(CLUSTER_CLI) build-binaries $(GITOPS_PROGRAMS) > /dev/null
 	@$(PYTEST) tests/gitops

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 from tests.api.crd.server import server_with_crds
+from tests.gitops import argocd
+from tests.gitops import flux as fluxes
 from tests.gitops import world as worlds
 
 from tradingbot_cluster import binaries
@@ -17,9 +19,11 @@ from tradingbot_cluster.paths import Layout
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from tests.gitops.argocd import Installed
+    from tests.gitops.flux import Flux
     from tests.gitops.world import World
 
-PROGRAMS = ("kube", "helm", "helm4", "flux")
+PROGRAMS = ("kube", "helm", "helm4", "flux", "argocd")
 
 
 @pytest.fixture(scope="session")
@@ -35,3 +39,30 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     finally:
         if os.environ.get("TRADINGBOT_KEEP") != "1":
             provider.down()
+
+
+@pytest.fixture(scope="session")
+def operator(world: World) -> Iterator[None]:
+    """The operator works where no policy is in force."""
+    with world.operator(world.free):
+        yield
+
+
+@pytest.fixture(scope="session")
+def flux(world: World) -> Iterator[Flux]:
+    with fluxes.flux(world) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def argo(world: World) -> Iterator[Installed]:
+    """Argo CD that knows the kinds by the project's health checks and actions."""
+    with argocd.installed(world, world.guarded.name, argocd.argocd_cm(ignore_differences=False)) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def argo_with_settings(world: World) -> Iterator[Installed]:
+    """Argo CD with all keys of gitops/argocd/argocd-cm.yaml."""
+    with argocd.installed(world, world.free.name, argocd.argocd_cm(ignore_differences=True)) as running:
+        yield running

@@ -110,8 +110,7 @@ def flux(world: World) -> Iterator[Flux]:
     """Run kustomize-controller with the objects of one namespace, and serve what is in Git."""
     for kind, plural in SOURCES.items():
         install_crd(world.server, open_crd("source.toolkit.fluxcd.io", "v1", kind, plural))
-    for crd in of_module("flux", MODULE, CRD):
-        install_crd(world.server, crd)
+    install_crd(world.server, yaml.safe_load(of_module("flux", MODULE, CRD)))
     artifacts = world.folder / "artifacts"
     artifacts.mkdir()
     handler = functools.partial(_Quiet, directory=str(artifacts))

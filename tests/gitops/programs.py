@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import yaml
 from tests.support.waiting import ANSWER_SECONDS
 
 from tradingbot_cluster.binaries import TOOLS, program, source_directory
@@ -16,8 +15,6 @@ from tradingbot_cluster.prerequisites import go_environment, require_go
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from tests.api.crd.server import Manifest
 
 
 class Program:
@@ -52,15 +49,14 @@ def running(name: str, *arguments: str, log: Path, **environment: str) -> Iterat
         started.end()
 
 
-def of_module(tool: str, module: str, path: str) -> list[Manifest]:
-    """The objects in a YAML file of a Go module, in the version that a tool was built from."""
+def of_module(tool: str, module: str, path: str) -> str:
+    """What a file of a Go module says, in the version that a tool was built from."""
     folder = source_directory() / TOOLS[tool].module
     go = require_go(folder / "go.mod")
     environment = go_environment(go, folder / "go.mod")
     command = [go, "mod", "download", "-json", module]
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=True, timeout=600)
-    text = (Path(json.loads(done.stdout)["Dir"]) / path).read_text(encoding="utf-8")
-    return [document for document in yaml.safe_load_all(text) if document]
+    return (Path(json.loads(done.stdout)["Dir"]) / path).read_text(encoding="utf-8")
 
 
 def open_crd(group: str, version: str, kind: str, plural: str) -> dict[str, Any]:

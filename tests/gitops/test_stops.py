@@ -2,71 +2,72 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, ExitStack, nullcontext
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.gitops.flux import flux
+from tests.gitops.argocd import ArgoCD
 from tests.gitops.helm import Helm4
 from tests.gitops.world import CANDLES
-from tests.support.gitops_facts import CONFLICT, DECLARES, EXPECTED, FLUX, HELM_4, HELM_4_FORCE, KEPT, OMITS, REVERTED
+from tests.support.gitops_facts import (
+    ARGO,
+    ARGO_SERVER_SIDE,
+    CONFLICT,
+    DECLARES,
+    EXPECTED,
+    FLUX,
+    HELM_4,
+    HELM_4_FORCE,
+    KEPT,
+    OMITS,
+    REPLACE,
+    REVERTED,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from bench.stop_watchers import Seen
     from tests.api.crd.server import Manifest
+    from tests.api.operator.harness import Namespace
     from tests.gitops.tools import Tool
     from tests.gitops.world import World
 
 pytestmark = pytest.mark.gitops
 
-TOOLS: dict[str, Callable[[World], AbstractContextManager[Tool]]] = {
-    HELM_4: lambda world: nullcontext(Helm4(world)),
-    HELM_4_FORCE: lambda world: nullcontext(Helm4(world, "--force-conflicts")),
-    "Helm 4: helm rollback": lambda world: nullcontext(Helm4(world, command="rollback")),
-    "Helm 4: helm rollback --force-conflicts": lambda world: nullcontext(
-        Helm4(world, "--force-conflicts", command="rollback")
-    ),
-    FLUX: flux,
-}
-ROW = {
-    "Helm 4: helm rollback": HELM_4,
-    "Helm 4: helm rollback --force-conflicts": HELM_4_FORCE,
-}
+ROLLBACK, ROLLBACK_FORCE = "Helm 4: helm rollback", "Helm 4: helm rollback --force-conflicts"
+ROW = {ROLLBACK: HELM_4, ROLLBACK_FORCE: HELM_4_FORCE}
 """What does the same as a row of the table."""
+TOOLS: dict[str, Callable[[pytest.FixtureRequest], Tool]] = {
+    HELM_4: lambda given: Helm4(given.getfixturevalue("world")),
+    HELM_4_FORCE: lambda given: Helm4(given.getfixturevalue("world"), "--force-conflicts"),
+    ROLLBACK: lambda given: Helm4(given.getfixturevalue("world"), command="rollback"),
+    ROLLBACK_FORCE: lambda given: Helm4(given.getfixturevalue("world"), "--force-conflicts", command="rollback"),
+    FLUX: lambda given: given.getfixturevalue("flux"),
+    ARGO: lambda given: ArgoCD(given.getfixturevalue("argo")),
+    ARGO_SERVER_SIDE: lambda given: ArgoCD(given.getfixturevalue("argo"), "ServerSideApply=true"),
+    REPLACE: lambda given: ArgoCD(given.getfixturevalue("argo"), "Replace=true"),
+}
 COLUMNS = {"omits, kubectl": 0, "omits, plugin": 1, "declares, kubectl": 2, "declares, plugin": 2}
-CASES = [(tool, column) for tool in TOOLS for column in COLUMNS]
+CASES = [(tool, column, EXPECTED[ROW.get(tool, tool)][number]) for tool in TOOLS for column, number in COLUMNS.items()]
 NOT_YET = "this stop is not latched yet"
 
 
-def expected(tool: str, column: str) -> str:
-    return EXPECTED[ROW.get(tool, tool)][COLUMNS[column]]
+def cases(*outcomes: str) -> pytest.MarkDecorator:
+    """Those in which this becomes of the stop."""
+    found = [case for case in CASES if case[2] in outcomes]
+    ids = [f"{tool}, Git {column}" for tool, column, _ in found]
+    return pytest.mark.parametrize(("tool", "column", "becomes"), found, ids=ids, indirect=["tool"])
 
 
-def in_git(column: str) -> dict[str, object]:
-    return DECLARES if column.startswith("declares") else OMITS
+@pytest.fixture
+def tool(request: pytest.FixtureRequest) -> Tool:
+    return TOOLS[request.param](request)
 
 
-@pytest.fixture(scope="session")
-def tools(world: World) -> Iterator[Callable[[str], Tool]]:
-    """Start a tool when it is first asked for."""
-    started: dict[str, Tool] = {}
-    with ExitStack() as opened:
-
-        def named(name: str) -> Tool:
-            if name not in started:
-                started[name] = opened.enter_context(TOOLS[name](world))
-            return started[name]
-
-        yield named
-
-
-@pytest.fixture(scope="session")
-def operator(world: World) -> Iterator[None]:
-    """The operator works where no policy is in force."""
-    with world.operator(world.free):
-        yield
+def bot_of(world: World, namespace: Namespace, column: str) -> tuple[Manifest, str]:
+    """A new bot as Git has it, and how it will be stopped."""
+    git, writer = column.split(", ")
+    return world.file(namespace, **(DECLARES if git == "declares" else OMITS)), writer
 
 
 def assert_nothing_resumed(world: World, file: Manifest, bot: Callable[[], Seen]) -> None:
@@ -81,42 +82,38 @@ def assert_nothing_resumed(world: World, file: Manifest, bot: Callable[[], Seen]
 
 
 @pytest.mark.usefixtures("operator")
-@pytest.mark.parametrize(("tool", "column"), CASES)
-def test_a_stop_outlasts_the_next_pass_of_a_tool(
-    world: World, tools: Callable[[str], Tool], tool: str, column: str
-) -> None:
-    file = world.file(world.free, **in_git(column))
-    tools(tool).deploy(file)
+@cases(KEPT, CONFLICT, REVERTED)
+def test_a_stop_outlasts_the_next_pass_of_a_tool(world: World, tool: Tool, column: str, becomes: str) -> None:
+    file, writer = bot_of(world, world.free, column)
+    tool.deploy(file)
     with world.watched(file) as bot:
-        world.stop(file, column.partition(", ")[2])
-        said = tools(tool).again(file)
-        assert world.became(file, said) == expected(tool, column)
+        world.stop(file, writer)
+        assert world.became(file, tool.again(file)) == becomes
         assert_nothing_resumed(world, file, bot)
 
 
-@pytest.mark.parametrize(("tool", "column"), [case for case in CASES if expected(*case) == REVERTED])
+@cases(REVERTED)
 def test_the_policies_refuse_a_tool_that_takes_a_stop_back_before_it_is_latched(
-    world: World, tools: Callable[[str], Tool], tool: str, column: str
+    world: World, tool: Tool, column: str, becomes: str
 ) -> None:
     """While the operator is down nothing can be taken back; once it has latched the stop, the field does not matter."""
-    file = world.file(world.guarded, **in_git(column))
-    tools(tool).deploy(file)
+    file, writer = bot_of(world, world.guarded, column)
+    tool.deploy(file)
     with world.watched(file) as bot:
-        world.stop(file, column.partition(", ")[2])
-        said = tools(tool).again(file)
-        assert NOT_YET in said
+        world.stop(file, writer)
+        assert NOT_YET in tool.again(file)
         assert world.is_stopped(file)
         with world.operator(world.guarded):
             world.until_latched(file)
-            assert world.became(file, tools(tool).again(file)) == REVERTED
+            assert world.became(file, tool.again(file)) == becomes
             assert_nothing_resumed(world, file, bot)
 
 
-@pytest.mark.parametrize(("tool", "column"), [case for case in CASES if expected(*case) in {KEPT, CONFLICT}])
+@cases(KEPT, CONFLICT)
 def test_the_policies_do_not_hinder_a_tool_that_leaves_a_stop_alone(
-    world: World, tools: Callable[[str], Tool], tool: str, column: str
+    world: World, tool: Tool, column: str, becomes: str
 ) -> None:
-    file = world.file(world.guarded, **in_git(column))
-    tools(tool).deploy(file)
-    world.stop(file, column.partition(", ")[2])
-    assert world.became(file, tools(tool).again(file)) == expected(tool, column)
+    file, writer = bot_of(world, world.guarded, column)
+    tool.deploy(file)
+    world.stop(file, writer)
+    assert world.became(file, tool.again(file)) == becomes

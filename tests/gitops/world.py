@@ -59,9 +59,9 @@ class World:
         """A new bot as Git has it."""
         return minimal(namespace.name, f"bot-{next(self.serial)}", **spec)
 
-    def account(self, name: str) -> Path:
+    def account(self, name: str, namespace: str = "") -> Path:
         """The kubeconfig of a tool that may do everything, but is no person."""
-        return account(self.server, self.kubeconfig, self.folder, self.guarded.name, name)
+        return account(self.server, self.kubeconfig, self.folder, namespace or self.guarded.name, name)
 
     @contextmanager
     def operator(self, namespace: Namespace) -> Iterator[OperatorProcess]:
@@ -143,8 +143,10 @@ class World:
         return KEPT if self.is_stopped(file) else REVERTED
 
 
-def account(server: Server, kubeconfig: Path, folder: Path, namespace: str, name: str) -> Path:
+def account(server: Server, kubeconfig: Path, parent: Path, namespace: str, name: str) -> Path:
     """Make a ServiceAccount with all rights; return its kubeconfig."""
+    folder = parent / namespace
+    folder.mkdir(exist_ok=True)
     full = f"{namespace}-{name}"
     named = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": name, "namespace": namespace}}
     install(server, named)

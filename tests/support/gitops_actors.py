@@ -6,9 +6,8 @@
         ...                                               somebody patches it
         actor.revert(client, file, after=0.1)             the tool's next pass
 
-kubectl apply, kubectl apply --server-side and Helm 3 are compared with the real programs in
-tests/api/plugin/test_gitops_actors.py, Flux and Helm 4 in tests/gitops. Argo CD follows its source as of 2026:
-gitops-engine/pkg/sync and pkg/diff.
+They are compared with the real programs: kubectl and Helm 3 in tests/api/plugin/test_gitops_actors.py, Argo CD, Flux
+and Helm 4 in tests/gitops. What Argo CD does with the project's settings, and once it is refused, no actor knows.
 """
 
 from __future__ import annotations

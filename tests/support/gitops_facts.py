@@ -37,6 +37,9 @@ EXPECTED: Final = {
     REPLACE: (REVERTED, REVERTED, REVERTED),
 }
 REAL: Final = {
+    ARGO: ("argocd", "github.com/argoproj/argo-cd/v3"),
+    ARGO_SERVER_SIDE: ("argocd", "github.com/argoproj/argo-cd/v3"),
+    REPLACE: ("argocd", "github.com/argoproj/argo-cd/v3"),
     FLUX: ("flux", "github.com/fluxcd/kustomize-controller"),
     HELM_3: ("helm", "helm.sh/helm/v3"),
     HELM_4: ("helm4", "helm.sh/helm/v4"),
@@ -44,13 +47,12 @@ REAL: Final = {
     KUBECTL: ("kube", "k8s.io/kubernetes"),
     KUBECTL_SERVER_SIDE: ("kube", "k8s.io/kubernetes"),
 }
-"""The rows that were measured with the real program: which tool of the cluster it is, and the module of its version."""
+"""The real program of each row: which tool of the cluster it is, and the module of its version."""
 
 
 def version(row: str) -> str:
-    """The version of the real program with which a row was measured; "" where only an actor was."""
-    if row not in REAL:
-        return ""
+    """The version of the real program with which a row was measured."""
     tool, module = REAL[row]
     go_mod = source_directory() / TOOLS[tool].module / "go.mod"
-    return module_version(go_mod.read_text(encoding="utf-8"), module)
+    found = module_version(go_mod.read_text(encoding="utf-8"), module)
+    return f"{found} of Argo CD" if row == REPLACE else found

@@ -100,6 +100,15 @@ TOOLS: Final = {
             ("helm.sh/helm/v4/internal/version.version={version}",),
         ),
         Tool("flux", "flux", "github.com/fluxcd/kustomize-controller", ("kustomize-controller",)),
+        Tool(
+            "argocd",
+            "argocd",
+            "github.com/argoproj/argo-cd/v3/cmd",
+            ("argocd", "argocd-application-controller", "argocd-repo-server"),
+            (),
+            "github.com/argoproj/argo-cd/v3",
+            ("github.com/argoproj/argo-cd/v3/common.version={number}",),
+        ),
     )
 }
 DEFAULT_TOOLS: Final = ("kube", "helm", "pause", "versitygw")
@@ -125,7 +134,8 @@ def link_flags(tool: Tool, go_mod: str) -> str:
         version = module_version(go_mod, tool.version_of)
         major, minor = version.removeprefix("v").split(".")[:2]
         flags += [
-            f"-X {variable.format(version=version, major=major, minor=minor)}" for variable in tool.version_variables
+            f"-X {variable.format(version=version, number=version[1:], major=major, minor=minor)}"
+            for variable in tool.version_variables
         ]
     return " ".join(flags)
 

@@ -83,6 +83,13 @@ class Server:
             raise Refused(response.status, answer.get("message", ""))
         return answer
 
+    def changes(self, collection: str, name: str, since: str, *, seconds: int = 1) -> list[Manifest]:
+        """Return each state that an object has had since a resource version, and has within some seconds from now."""
+        query = f"watch=true&resourceVersion={since}&timeoutSeconds={seconds}&fieldSelector=metadata.name%3D{name}"
+        self._connection.request("GET", f"{collection}?{query}", headers=self._headers)
+        lines = self._connection.getresponse().read().splitlines()
+        return [json.loads(line)["object"] for line in lines]
+
     def create(self, namespace: str, obj: Manifest, *, dry_run: bool) -> Any:
         query = "fieldValidation=Strict" + ("&dryRun=All" if dry_run else "")
         return self.request("POST", f"{collection(namespace, obj)}?{query}", obj)

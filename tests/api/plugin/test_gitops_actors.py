@@ -113,18 +113,9 @@ def test_a_stop_that_is_reverted_at_once_is_seen_by_who_watches(server: Server, 
     version = actor.create(server, file)["metadata"]["resourceVersion"]
     stop(server, file, "kubectl-patch")
     conflicts(server, actor, file)
-    seen = [obj["spec"]["emergencyStop"]["active"] for obj in watched(server, file, version)]
+    states = server.changes(path_of(file, name=False), file["metadata"]["name"], version)
+    seen = [obj["spec"]["emergencyStop"]["active"] for obj in states]
     assert True in seen
-
-
-def watched(server: Server, file: Manifest, version: str) -> list[Manifest]:
-    """What a watch from a version delivers."""
-    name = file["metadata"]["name"]
-    query = f"watch=true&resourceVersion={version}&timeoutSeconds=1&fieldSelector=metadata.name%3D{name}"
-    connection = server._connection
-    connection.request("GET", f"{path_of(file, name=False)}?{query}", headers=server._headers)
-    lines = connection.getresponse().read().splitlines()
-    return [json.loads(line)["object"] for line in lines]
 
 
 @pytest.mark.parametrize(
@@ -218,7 +209,7 @@ def test_helm_does_what_its_actor_does(
 def render(facts: dict[str, tuple[str, ...]]) -> str:
     columns = ("omits it, stopped by `kubectl patch`", "omits it, stopped by the plugin", "declares it")
     head = f"| tool | {' | '.join(f'Git {column}' for column in columns)} | measured with |"
-    rows = [f"| {name} | {' | '.join(seen)} | {version(name) or 'an actor'} |" for name, seen in facts.items()]
+    rows = [f"| {name} | {' | '.join(seen)} | {version(name)} |" for name, seen in facts.items()]
     return "\n".join([head, "| --- | --- | --- | --- | --- |", *rows])
 
 

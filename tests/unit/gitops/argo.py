@@ -33,10 +33,15 @@ def run(script: str, obj: Any, parameters: dict[str, str] | None = None) -> Any:
 
 
 def health(script: str, obj: Any) -> Any:
-    """Return status and message."""
+    """Return status and message. Of what is being deleted, Argo CD tells only what the script says for that."""
     found = run(script, obj)
     assert found["status"] in HEALTH
-    return found
+    told = found.pop("deletionMessage", None)
+    if "deletionTimestamp" not in obj["metadata"]:
+        return found
+    if told is None:
+        return {"status": "Progressing", "message": "Pending deletion"}
+    return {"status": found["status"], "message": told}
 
 
 def act(script: str, obj: Any, parameters: dict[str, str] | None = None) -> Any:

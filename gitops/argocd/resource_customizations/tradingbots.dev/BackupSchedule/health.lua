@@ -8,7 +8,8 @@ local function answer(status, message)
 end
 
 if obj.metadata.deletionTimestamp ~= nil then
-  return answer("Progressing", "The schedule is being deleted.")
+  health.deletionMessage = "The schedule is being deleted."
+  return answer("Progressing", health.deletionMessage)
 end
 
 local status = obj.status or {}

@@ -22,12 +22,15 @@ local function words(kind)
   return conditions[kind].reason .. ": " .. (conditions[kind].message or "")
 end
 
--- A deletion may wait for the exchange; when it is stuck, the condition says how to force it.
+-- A deletion may wait for the exchange; when it is stuck, the condition says how to force it. Argo CD before 3.6 does not
+-- know deletionMessage and says "Pending deletion" of whatever is being deleted.
 if obj.metadata.deletionTimestamp ~= nil then
   if holds("Degraded") and conditions.Degraded.reason == "DeletionBlocked" then
-    return answer("Degraded", words("Degraded"))
+    health.deletionMessage = words("Degraded")
+    return answer("Degraded", health.deletionMessage)
   end
-  return answer("Progressing", "The bot is being deleted.")
+  health.deletionMessage = "The bot is being deleted."
+  return answer("Progressing", health.deletionMessage)
 end
 
 -- A latched stop stays whatever the spec has become since, so it comes before the check of the generation.
