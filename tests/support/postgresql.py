@@ -153,8 +153,11 @@ class Server:
         while time.monotonic() < deadline:
             if self._process is None or self._process.poll() is not None:
                 raise RuntimeError(f"PostgreSQL ended at once: {(self.folder / 'log').read_text()[-2000:]}")
-            if (self.data / "postmaster.pid").exists() and "ready" in (self.data / "postmaster.pid").read_text():
-                return
+            with contextlib.suppress(FileNotFoundError):
+                # One that was killed has left its own there.
+                words = (self.data / "postmaster.pid").read_text().split()
+                if words[:1] == [str(self._process.pid)] and words[-1] == "ready":
+                    return
             time.sleep(0.05)
         raise RuntimeError(f"PostgreSQL did not start within {PATIENCE_SECONDS:.0f} s")
 
