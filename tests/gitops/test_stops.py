@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import random
+import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
@@ -49,6 +52,7 @@ TOOLS: dict[str, Callable[[pytest.FixtureRequest], Tool]] = {
 }
 COLUMNS = {"omits, kubectl": 0, "omits, plugin": 1, "declares, kubectl": 2, "declares, plugin": 2}
 CASES = [(tool, column, EXPECTED[ROW.get(tool, tool)][number]) for tool in TOOLS for column, number in COLUMNS.items()]
+RUNS = 13
 NOT_YET = "this stop is not latched yet"
 
 
@@ -117,3 +121,31 @@ def test_the_policies_do_not_hinder_a_tool_that_leaves_a_stop_alone(
     tool.deploy(file)
     world.stop(file, writer)
     assert world.became(file, tool.again(file)) == becomes
+
+
+@pytest.mark.usefixtures("operator")
+@pytest.mark.parametrize("tool", [HELM_4_FORCE, FLUX, ARGO, ARGO_SERVER_SIDE], indirect=True)
+@pytest.mark.parametrize("seed", [20261201])
+def test_a_stop_at_any_moment_of_a_pass_outlasts_it_and_the_next_one(world: World, tool: Tool, seed: int) -> None:
+    """Each bot is stopped up to a second after a pass has begun; the pass after that takes the stop back each time."""
+    dice = random.Random(seed)
+    files = [world.file(world.free, **DECLARES) for _ in range(RUNS)]
+    for file in files:
+        tool.deploy(file)
+
+    def stop_later(file: Manifest, seconds: float) -> None:
+        time.sleep(seconds)
+        world.stop(file, "kubectl")
+
+    with world.all_watched(files) as bots, ThreadPoolExecutor(1) as pool:
+        for file in files:
+            stopping = pool.submit(stop_later, file, dice.random())
+            tool.again(file)
+            stopping.result()
+            tool.again(file)
+            assert not world.is_stopped(file)
+            world.until_latched(file)
+        seen = bots()
+    assert {name for name, bot in seen.items() if bot.latched} == {file["metadata"]["name"] for file in files}
+    assert all(bot.orders_before > 0 for bot in seen.values())
+    assert sum(bot.orders_after for bot in seen.values()) == 0

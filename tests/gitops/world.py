@@ -75,16 +75,16 @@ class World:
     @contextmanager
     def watched(self, file: Manifest) -> Iterator[Callable[[], stop_watchers.Seen]]:
         """A bot trades; what is given ends it and tells what it saw."""
-        name, namespace = file["metadata"]["name"], file["metadata"]["namespace"]
-        uid = self.live(file)["metadata"]["uid"]
-        place = self._place(namespace)
-        with process(stop_watchers.bots, place, {name: uid}, 0.05, CANDLES) as pipe:
+        with self.all_watched([file]) as end:
+            yield lambda: end()[file["metadata"]["name"]]
 
-            def end() -> stop_watchers.Seen:
-                seen: stop_watchers.Seen = ask(pipe)[name]
-                return seen
-
-            yield end
+    @contextmanager
+    def all_watched(self, files: list[Manifest]) -> Iterator[Callable[[], dict[str, stop_watchers.Seen]]]:
+        """Bots of one namespace trade, in one process."""
+        uids = {file["metadata"]["name"]: self.live(file)["metadata"]["uid"] for file in files}
+        place = self._place(files[0]["metadata"]["namespace"])
+        with process(stop_watchers.bots, place, uids, 0.05, CANDLES) as pipe:
+            yield lambda: ask(pipe)
 
     def _place(self, namespace: str) -> stop_watchers.Place:
         config = yaml.safe_load(self.kubeconfig.read_text(encoding="utf-8"))["clusters"][0]["cluster"]
