@@ -112,7 +112,7 @@ collect: setup ## whether every test can be imported
 test-unit: setup cluster-binaries ## pure logic, and the charts as helm renders them: seconds
 	@$(PYTEST) $(PARALLEL) 2 tests/unit
 
-test-component: setup ## with real PostgreSQL: a minute
+test-component: setup ## with real PostgreSQL: minutes
 	@$(BIN)/python -m tests.support.prerequisites
 	@$(PYTEST) $(PARALLEL) 6 tests/component
 
