@@ -479,6 +479,30 @@ async def test_a_stop_between_the_clearing_and_the_venue_counts() -> None:
     assert bot.control.resume.complaint().endswith("set it to 1f0c2a9b-9")
 
 
+async def test_after_a_restored_cluster_a_stop_with_the_id_of_one_that_was_resumed_is_a_stop() -> None:
+    """Its object is from before the first one, so the second gets its generation, and the database knows the id."""
+    rows = Rows()
+    bot = Process(rows)
+    await bot.start()
+    _spec(bot, 7, emergencyStop={"active": True})
+    await _rest()
+    _spec(bot, 8, resume={"stopId": "1f0c2a9b-7", "reason": "checked"})
+    await _rest()
+    await bot.control.resume.settle(cast("Any", bot.driver))
+    _spec(bot, 6)
+    assert bot.trading
+    _spec(bot, 7, emergencyStop={"active": True})
+    _spec(bot, 8)
+    await _rest()
+    assert bot.control.board.state is State.KILLED
+    assert [row.id for row in rows.held] == ["1f0c2a9b-7"]
+    again = Process(rows)
+    await again.start()
+    _spec(again, 8)
+    await _rest()
+    assert again.control.board.state is State.KILLED
+
+
 async def test_a_resume_that_came_too_early_is_nothing_to_the_next_process_either_whoever_forgot_it() -> None:
     """No operator says so: the database does."""
     rows = Rows()

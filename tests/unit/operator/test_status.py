@@ -18,7 +18,7 @@ from tradingbot_operator.policy.stop import read_outcome
 from tradingbot_operator.status.observation import BotReport, Observed, Obstacle
 from tradingbot_operator.status.pods import problem_of, project_pod
 from tradingbot_operator.status.tradingbot import Subject, derive
-from tradingbot_operator.status.transitions import event, transitions
+from tradingbot_operator.status.transitions import Transition, event, transitions
 
 NOW = datetime(2026, 11, 21, 9, 0, tzinfo=UTC)
 DONE = {"observedGeneration": 1, "replicas": 1, "updatedReplicas": 1, "availableReplicas": 1}
@@ -308,6 +308,14 @@ def test_a_stop_its_end_and_the_stop_that_follows_at_once_are_told_each_once() -
     assert told(status("u-2"), status("u-5", "u-2")) == [ended, ("EmergencyStopped", "Emergency stop u-5: the news")]
     # An object that was made again learns from its bot of a stop that ended long ago.
     assert told(status(None), status(None, "u-2")) == []
+
+
+def test_an_event_is_short_enough_for_the_server_in_whatever_letters_it_is_written() -> None:
+    """It counts bytes, and refuses the whole event: nobody would be told of a stop with such a reason."""
+    for letter in "aä€🚨":
+        found = event(Transition(True, "EmergencyStopped", letter * 1024), name="a", namespace="n", uid="u", now=NOW)
+        assert 900 < len(found["note"].encode()) <= 1024
+        assert set(found["note"]) == {letter}
 
 
 def test_an_event_has_a_name_of_its_own() -> None:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from tradingbot_operator.api.v1alpha1.common import Condition
     from tradingbot_operator.api.v1alpha1.tradingbot import TradingBotStatus
 
-NOTE_LENGTH = 1000
+NOTE_BYTES = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,8 @@ def event(transition: Transition, *, name: str, namespace: str, uid: str, now: d
         "action": "Reconcile",
         "type": "Warning" if transition.warning else "Normal",
         "reason": transition.reason,
-        "note": transition.note[:NOTE_LENGTH],
+        # The server counts bytes, and a reason may be written in any letters.
+        "note": transition.note.encode()[:NOTE_BYTES].decode(errors="ignore"),
         "regarding": {
             "apiVersion": API_VERSION,
             "kind": TRADING_BOT.kind,
