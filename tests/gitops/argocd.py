@@ -31,7 +31,7 @@ SETTINGS = ROOT / "gitops" / "argocd" / "argocd-cm.yaml"
 MERGE, APPLY = "application/merge-patch+json", "application/apply-patch+yaml"
 API = "/apis/argoproj.io/v1alpha1/namespaces/{}"
 OVER = {"Succeeded", "Failed", "Error"}
-RETRY = {"limit": 1, "backoff": {"duration": "1s", "factor": 1, "maxDuration": "1s"}}
+BACKOFF = {"duration": "1s", "factor": 1, "maxDuration": "1s"}
 """Argo CD's own default is five retries after 5 to 80 seconds."""
 
 
@@ -48,20 +48,21 @@ class Installed:
 class ArgoCD:
     """Applications with self-heal and some sync options. `again` is a refresh, self-heal if need be, and a sync."""
 
-    def __init__(self, installed: Installed, *options: str, ignored: Sequence[Manifest] = ()) -> None:
+    def __init__(self, installed: Installed, *options: str, ignored: Sequence[Manifest] = (), retries: int = 1) -> None:
         self._argo, self._options, self._ignored = installed, list(options), list(ignored)
+        self._retry = {"limit": retries, "backoff": BACKOFF}
         self._server = installed.world.server
 
-    def deploy(self, file: Manifest) -> None:
+    def deploy(self, file: Manifest, *beside: Manifest) -> None:
         meta = file["metadata"]
         repository = self._argo.world.folder / "repositories" / str(meta["name"])
-        commit(repository, yaml.safe_dump(file))
+        commit(repository, yaml.safe_dump_all([file, *beside]))
         spec = {
             "project": "default",
             "source": {"repoURL": f"file://{repository}", "targetRevision": "main", "path": "."},
             "destination": {"server": "https://kubernetes.default.svc", "namespace": meta["namespace"]},
             "ignoreDifferences": self._ignored,
-            "syncPolicy": {"automated": {"selfHeal": True}, "syncOptions": self._options, "retry": RETRY},
+            "syncPolicy": {"automated": {"selfHeal": True}, "syncOptions": self._options, "retry": self._retry},
         }
         body = {"apiVersion": "argoproj.io/v1alpha1", "kind": "Application", "metadata": {"name": meta["name"]}}
         self._server.request("POST", self._path(), {**body, "spec": spec})

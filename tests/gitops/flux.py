@@ -46,13 +46,13 @@ class Flux:
         self._world, self._namespace, self._address, self._controller = world, namespace, address, controller
         self._asked = itertools.count(1)
 
-    def deploy(self, file: Manifest) -> None:
+    def deploy(self, file: Manifest, *beside: Manifest) -> None:
         name = file["metadata"]["name"]
         source = {"kind": "GitRepository", "name": name}
         self._create(
             "source", "GitRepository", "gitrepositories", name, {"interval": "1h", "url": "https://git.invalid"}
         )
-        change = {"status": {"artifact": self._artifact(file)}}
+        change = {"status": {"artifact": self._artifact(file, *beside)}}
         self._world.server.request("PATCH", f"{self._path('source', 'gitrepositories')}/{name}/status", change, MERGE)
         spec = {"interval": "1h", "path": "./", "prune": True, "sourceRef": source, "timeout": "1m"}
         self._create("kustomize", "Kustomization", "kustomizations", name, spec)
@@ -81,8 +81,8 @@ class Flux:
         ready = eventually(look, f"the Kustomization {name} was reconciled")
         return "" if ready["status"] == "True" else str(ready["message"])
 
-    def _artifact(self, file: Manifest) -> dict[str, Any]:
-        name, content = file["metadata"]["name"], yaml.safe_dump(file).encode()
+    def _artifact(self, file: Manifest, *beside: Manifest) -> dict[str, Any]:
+        name, content = file["metadata"]["name"], yaml.safe_dump_all([file, *beside]).encode()
         packed = io.BytesIO()
         with tarfile.open(fileobj=packed, mode="w:gz") as tar:
             entry = tarfile.TarInfo("bot.yaml")

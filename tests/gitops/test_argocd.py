@@ -67,7 +67,8 @@ def test_a_stopped_bot_is_in_sync_and_not_healthy_where_git_omits_it(world: Worl
 def test_self_heal_that_a_policy_refused_gives_up_until_somebody_syncs(world: World, argo: Installed) -> None:
     """An upstream fact that docs/gitops.md tells: the stop is safe, but so long nothing else heals itself either."""
     tool, file = ArgoCD(argo), world.file(world.guarded, **DECLARES)
-    tool.deploy(file)
+    beside = world.beside(file)
+    tool.deploy(file, beside)
 
     def errors() -> list[str]:
         conditions = tool.application(file)["status"].get("conditions") or []
@@ -80,13 +81,32 @@ def test_self_heal_that_a_policy_refused_gives_up_until_somebody_syncs(world: Wo
         assert NOT_YET in error
         with world.operator(world.guarded):
             world.until_latched(file)
+            world.said_by(beside, "hand")
             tool.refresh(file)
             assert errors()
             assert world.is_stopped(file)
+            assert world.said_by(beside) == "hand"
             assert tool.application(file)["status"]["sync"]["status"] == "OutOfSync"
             assert world.became(file, tool.again(file)) == REVERTED
+            assert world.said_by(beside) == "git"
             eventually(errors, "the error is gone", holds=lambda found: not found)
             assert_nothing_resumed(world, file, bot)
+
+
+def test_self_heal_that_tries_for_ever_ends_once_the_stop_is_latched(world: World, argo: Installed) -> None:
+    tool, file = ArgoCD(argo, retries=-1), world.file(world.guarded, **DECLARES)
+    tool.deploy(file)
+
+    def refused() -> bool:
+        return NOT_YET in (tool.application(file)["status"].get("operationState") or {}).get("message", "")
+
+    with world.watched(file) as bot:
+        world.stop(file, "kubectl")
+        eventually(refused, "self-heal was refused")
+        with world.operator(world.guarded):
+            eventually(lambda: not world.is_stopped(file), "a later try took the field back")
+            assert_nothing_resumed(world, file, bot)
+            tool.until_synced(file)
 
 
 @pytest.mark.usefixtures("operator")

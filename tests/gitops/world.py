@@ -106,6 +106,18 @@ class World:
 
     # --- one bot -----------------------------------------------------------------------------------------------
 
+    def beside(self, file: Manifest) -> Manifest:
+        """Something else that Git has in the same place as a bot."""
+        meta = {"name": f"{file['metadata']['name']}-beside", "namespace": file["metadata"]["namespace"]}
+        return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta, "data": {"said-by": "git"}}
+
+    def said_by(self, beside: Manifest, hand: str = "") -> str:
+        """Who wrote last what lies beside a bot; with `hand`, this hand does now."""
+        path = f"/api/v1/namespaces/{beside['metadata']['namespace']}/configmaps/{beside['metadata']['name']}"
+        if hand:
+            self.server.request("PATCH", path, {"data": {"said-by": hand}}, "application/merge-patch+json")
+        return str(self.server.request("GET", path)["data"]["said-by"])
+
     def live(self, file: Manifest) -> Manifest:
         meta = file["metadata"]
         path = f"/apis/{file['apiVersion']}/namespaces/{meta['namespace']}/tradingbots/{meta['name']}"
