@@ -139,15 +139,14 @@ async def kill(settings: Settings, clock: Clock, order: Order) -> dict[str, Any]
             report["message"] += "; the outcome could not be written into the database"
     finally:
         await ledger.close()
-    return report
+    return report | {"resumed": True} if ledger.lifted else report
 
 
 def _simulated(order: Order, ledger: Ledger) -> dict[str, Any]:
     """Report of a simulation: its exchange is in the database, and stands still while no bot holds the lease."""
     books = ledger.books
     if books is None:
-        state = outcome.CANCELLED if ledger.lifted else outcome.UNKNOWN
-        return outcome.report(order.stop_id, state, (), (), ledger.sentence, confirmed=ledger.lifted)
+        return outcome.report(order.stop_id, outcome.UNKNOWN, (), (), ledger.sentence, confirmed=False)
     held = [
         outcome.PositionEnd(
             symbol=symbol, requested="0", residual=f"{position.quantity:f}", state=outcome.KEPT, reason="simulated"
@@ -230,8 +229,7 @@ def _report(
     order: Order, ledger: Ledger, orders: Withdrawing, positions: list[PositionEnd], *, close: bool
 ) -> dict[str, Any]:
     ends: list[OrderEnd] = list(orders.ends.values())
-    verified = orders.verified or ledger.lifted
-    state = outcome.verdict(ends, positions, verified=verified, close=close)
+    state = outcome.verdict(ends, positions, verified=orders.verified, close=close)
     cancelled = sum(1 for end in ends if end.state == outcome.CANCELLED)
     text = f"orders cancelled at the exchange: {cancelled}"
     if orders.verified:
@@ -245,5 +243,5 @@ def _report(
 
 
 def good(report: dict[str, Any]) -> bool:
-    """Tell whether everything that was asked for is confirmed."""
-    return report["state"] not in (outcome.UNKNOWN, outcome.RESIDUAL)
+    """Tell whether another attempt is of no use: all that was asked for is confirmed, or it was resumed."""
+    return "resumed" in report or report["state"] not in (outcome.UNKNOWN, outcome.RESIDUAL)

@@ -91,7 +91,7 @@ class Fence:
             async with connection.transaction():
                 await connection.execute(f"SET LOCAL lock_timeout = '{COMMAND_SECONDS:.0f}s'")
                 if await connection.fetchval(self._sql(_LIFTED), self._bot, row.stop_id):
-                    raise LiftedError(f"the stop {row.stop_id} was resumed: nothing is fenced")
+                    raise LiftedError(f"the database says that {row.stop_id} was resumed: nothing is fenced or closed")
                 self._epoch = await connection.fetchval(self._sql(_TAKE), self._bot, self._holder, seconds)
                 latch = await connection.fetchrow(self._sql(statements.WRITE_LATCH), self._bot, codec.latches([row]))
             return await self._books(connection, codec.latch(cast("Mapping[str, Any]", latch)))
