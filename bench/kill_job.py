@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 RUNS = 5
 BOUND_SECONDS = 15.0
+ENDED_SECONDS = 120
 OF_THE_JOB = ("controller-uid", "job-name")
 """Labels that Kubernetes gives the pods of one Job."""
 
@@ -89,7 +90,10 @@ def by_hand(tools: Tools, bot: Bot, account: live.Account, number: int) -> float
     before, since = len(account.journal()), time.time()
     tools.kubectl("create", "-f", "-", stdin=json.dumps(job))
     seconds = first_cancel(account, before, since)
-    tools.kubectl("delete", "job", name, "--namespace", bot.namespace, "--wait=true")
+    # A pod that is still at work, or comes up late, would cancel the next one's purchase.
+    wait = ["wait", f"job/{name}", "--for=condition=complete", f"--timeout={ENDED_SECONDS}s"]
+    tools.kubectl(*wait, "--namespace", bot.namespace, timeout=ENDED_SECONDS + 10)
+    tools.kubectl("delete", "job", name, "--namespace", bot.namespace, "--cascade=foreground", "--wait=true")
     return seconds
 
 
