@@ -125,10 +125,12 @@ def test_what_was_killed_comes_back_and_nothing_is_lost(instance: Instance, vict
         kill(before[name])
     status = instance.status(expected=3 if len(victims) == 3 else 4)
     dead = {entry["component"] for entry in status["components"] if entry["pid"] is None}
-    assert dead == set(victims)
+    # The controller manager ends by itself when it loses its server while it starts, as anywhere.
+    may_end = set() if victims == ("kube-controller-manager",) else {"kube-controller-manager"}
+    assert set(victims) <= dead <= {*victims, *may_end}
     instance.up()
     after = instance.pids()
-    assert {name for name in after if after[name] != before[name]} == set(victims)
+    assert set(victims) <= {name for name in after if after[name] != before[name]} <= {*victims, *may_end}
     assert "kept" in instance.kubectl("get", "namespaces", "--output=name")
 
 
