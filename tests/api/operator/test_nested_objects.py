@@ -11,6 +11,7 @@ from tests.support.waiting import eventually
 
 from tradingbot_operator.desired.kinds import BY_NAME
 from tradingbot_operator.desired.naming import labels
+from tradingbot_operator.plugin.main import main
 
 if TYPE_CHECKING:
     from tests.api.operator.conftest import StartOperator
@@ -65,3 +66,5 @@ def test_neither_a_bot_nor_what_looks_like_a_child_ends_the_operator_or_hides_a_
     eventually(latched, "its stop is latched, although nothing can be built from it")
     namespace.edit("TradingBot", "b", {"spec": {"emergencyStop": {"active": True}}})
     eventually(lambda: namespace.status("b").get("emergencyStop"), "and so is everybody else's")
+    plugin = ["--all", "--reason", "drill", "--no-wait", "--yes", "--kubeconfig", str(namespace.kubeconfig)]
+    assert main(["stop", *plugin, "--namespace", namespace.name]) == 0, "whoever stops all of them by the plugin can"

@@ -17,9 +17,8 @@ from kubernetes.aio import client as kclient
 from kubernetes.aio import config as kconfig
 from yarl import URL
 
-from tradingbot_operator.api import depth
 from tradingbot_operator.kube.api import FIELD_MANAGER, Manifest, Page, WatchEvent
-from tradingbot_operator.kube.errors import InvalidError, UnavailableError, from_response
+from tradingbot_operator.kube.errors import InvalidError, UnavailableError, from_response, parsed
 from tradingbot_operator.kube.undeclared import MOST, Undeclared
 
 if TYPE_CHECKING:
@@ -228,10 +227,7 @@ class KubeClient:
             self._on_request(method, kind.plural + subresource, code, time.perf_counter() - started)
         if response.status >= 400:
             raise from_response(response.status, answer, response.headers.get("Retry-After"))
-        try:
-            result: Any = depth.read(answer)
-        except ValueError as error:
-            raise UnavailableError("the API server's answer cannot be read") from error
+        result = parsed(answer)
         return result if isinstance(result, dict) else {}
 
     def _url(self, path: str, query: dict[str, str] | None) -> URL:
@@ -263,10 +259,7 @@ async def _events(response: aiohttp.ClientResponse) -> AsyncIterator[list[WatchE
 
 
 def _event(line: bytes) -> WatchEvent:
-    try:
-        found = depth.read(line)
-    except ValueError as error:
-        raise UnavailableError("the watch sent an event that cannot be read") from error
+    found = parsed(line)
     if found["type"] == "ERROR":
         raise from_response(int(found["object"].get("code") or 500), orjson.dumps(found["object"]), None)
     return WatchEvent(found["type"], found["object"])

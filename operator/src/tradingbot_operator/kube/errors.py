@@ -85,6 +85,17 @@ def from_response(code: int, body: bytes, retry_after: str | None) -> KubeError:
     return kinds.get(code, UnavailableError)(message, code=code, reason=reason)
 
 
+def parsed(data: bytes) -> Any:
+    """Parse what the API server says; one object that is nested without end takes nothing from the others.
+
+    Raise UnavailableError where it is no JSON.
+    """
+    try:
+        return depth.read(data)
+    except ValueError as error:
+        raise UnavailableError("what the API server says cannot be read") from error
+
+
 def _status(body: bytes) -> dict[str, Any]:
     try:
         found = orjson.loads(body)

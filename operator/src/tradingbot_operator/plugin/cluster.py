@@ -16,8 +16,9 @@ import urllib3
 from kubernetes import client as kclient
 from kubernetes import config as kconfig
 
+from tradingbot_operator.api import depth
 from tradingbot_operator.api.names import GROUP, TRADING_BOT, VERSION
-from tradingbot_operator.kube.errors import KubeError, UnavailableError, from_response
+from tradingbot_operator.kube.errors import KubeError, UnavailableError, from_response, parsed
 from tradingbot_operator.plugin.api import FIELD_MANAGER, Connection, Identity, LogOptions, Manifest
 from tradingbot_operator.plugin.errors import PluginError
 
@@ -95,7 +96,7 @@ class Cluster:
         if selector:
             query["labelSelector"] = selector
         for line in self._lines(_path(namespace), query, WATCH_SECONDS + 10.0):
-            event = json.loads(line)
+            event = parsed(line)
             if event["type"] == "ERROR":
                 raise from_response(int(event["object"].get("code") or 500), json.dumps(event["object"]).encode(), None)
             yield event["type"], event["object"]
@@ -119,7 +120,7 @@ class Cluster:
         service = f"/api/v1/namespaces/{quote(namespace)}/services/tradingbot-{quote(name)}:http/proxy{path}"
         data = self._read("GET", service)
         try:
-            return json.loads(data)
+            return depth.read(data)
         except ValueError:
             raise UnavailableError("the bot's answer is not JSON") from None
 
@@ -153,7 +154,7 @@ class Cluster:
         body: Manifest | None = None,
         content_type: str = JSON,
     ) -> Manifest:
-        found: Any = json.loads(self._read(method, path, query, body, content_type))
+        found = parsed(self._read(method, path, query, body, content_type))
         if not isinstance(found, dict):
             raise UnavailableError("the API server's answer is not an object")
         return found
