@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-import orjson
+from tradingbot_operator.api import depth
+from tradingbot_operator.api.said import json_object
 
 
 class KubeError(Exception):
@@ -62,7 +63,7 @@ class ExpiredError(KubeError):
 
 def from_response(code: int, body: bytes, retry_after: str | None) -> KubeError:
     """Convert a refusal. The text is the server's message, which names objects and fields."""
-    status = _status(body)
+    status = json_object(body) or {}
     message = str(status.get("message") or f"the API server answered {code}")
     reason = str(status.get("reason") or "")
     if code == 429 or (code == 503 and retry_after):
@@ -94,11 +95,3 @@ def parsed(data: bytes) -> Any:
         return depth.read(data)
     except ValueError as error:
         raise UnavailableError("what the API server says cannot be read") from error
-
-
-def _status(body: bytes) -> dict[str, Any]:
-    try:
-        found = orjson.loads(body)
-    except ValueError:
-        return {}
-    return found if isinstance(found, dict) else {}

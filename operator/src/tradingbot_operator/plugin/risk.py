@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pydantic.alias_generators import to_camel
 
+from tradingbot_operator.api.said import json_object
 from tradingbot_operator.plugin.text import paint, plain
 from tradingbot_operator.policy.approval import NOT_RISKED
 
@@ -56,11 +57,8 @@ def note(obj: Mapping[str, Any], *, digest: str, approved_by: str, at: str) -> s
 def last_note(obj: Mapping[str, Any]) -> dict[str, Any] | None:
     """Return the note of the last approval, if it can be read."""
     annotations = (obj.get("metadata") or {}).get("annotations") or {}
-    try:
-        found = json.loads(annotations.get(ANNOTATION) or "null")
-    except ValueError:
-        return None
-    return found if isinstance(found, dict) and isinstance(found.get("subject"), dict) else None
+    found = json_object(annotations.get(ANNOTATION) or "null")
+    return found if found is not None and isinstance(found.get("subject"), dict) else None
 
 
 def difference(before: Mapping[str, Any] | None, after: Mapping[str, str], *, colour: bool) -> list[str]:

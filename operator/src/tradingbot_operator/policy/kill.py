@@ -10,9 +10,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-import orjson
-
 from tradingbot_contract.stops import short_hash
+from tradingbot_operator.api.said import json_object
 from tradingbot_operator.api.v1alpha1.safety import EmergencyStopOutcome, KillStatus
 from tradingbot_operator.desired.naming import job_name
 from tradingbot_operator.policy.stop import MESSAGE_LENGTH, counts, read_outcome
@@ -180,10 +179,7 @@ def _last_words(pod: Mapping[str, Any], stop_id: str) -> EmergencyStopOutcome | 
     container = pod["status"].get("container") or {}
     state, last = container.get("state") or {}, container.get("lastState") or {}
     message = ((state.get("terminated") or last.get("terminated")) or {}).get("message") or ""
-    try:
-        said = orjson.loads(message)
-    except ValueError:
-        return None
-    if not isinstance(said, dict) or said.get("kind") != "kill" or said.get("stop_id") != stop_id:
+    said = json_object(message)
+    if said is None or said.get("kind") != "kill" or said.get("stop_id") != stop_id:
         return None
     return read_outcome(said, source="kill")

@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-import orjson
-
+from tradingbot_operator.api.said import json_object
 from tradingbot_operator.api.v1alpha1.live import PreflightStatus, PreflightVerdict
 from tradingbot_operator.desired.hashing import digest
 
@@ -112,11 +111,8 @@ def taken_in(preflight: PreflightStatus, look: JobLook | None, now: datetime) ->
 
 
 def _read(message: str) -> dict[str, Any]:
-    try:
-        said = orjson.loads(message)
-    except ValueError:
-        return {}
-    return said if isinstance(said, dict) and said.get("kind", "preflight") == "preflight" else {}
+    said = json_object(message)
+    return said if said is not None and said.get("kind", "preflight") == "preflight" else {}
 
 
 def _verdict(value: Any) -> PreflightVerdict:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from tradingbot_contract.stops import is_earlier, resume_key, stop_id
+from tradingbot_operator.api.said import count
 from tradingbot_operator.api.v1alpha1.safety import (
     EmergencyStop,
     EmergencyStopOutcome,
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
 MESSAGE_LENGTH: Final = 1024
 ENTRIES: Final = 50
-MOST: Final = 1_000_000_000
 AGAIN: Final = (
     "the bot has lifted the stop before it, and no resume that counts is in the object: either it was stopped again "
     "meanwhile, or the resume was taken out before the operator saw what came of it"
@@ -225,7 +225,7 @@ def read_report(report: Mapping[str, Any] | None) -> EmergencyStopStatus | None:
 
 def read_outcome(outcome: Mapping[str, Any], *, source: str) -> EmergencyStopOutcome:
     """Read what came of a stop, as the bot or the kill Job says it. What cannot be read is left out."""
-    cancelled, confirmed = outcome.get("orders_cancelled"), outcome.get("confirmed")
+    confirmed = outcome.get("confirmed")
     state = str(outcome.get("state") or "UNKNOWN")[:64]
     if source == "kill" and confirmed is None:
         # A kill Job has always gone by what the exchange lists, and not always said so.
@@ -233,7 +233,7 @@ def read_outcome(outcome: Mapping[str, Any], *, source: str) -> EmergencyStopOut
     return EmergencyStopOutcome(
         state=state,
         message=str(outcome.get("message") or "")[:MESSAGE_LENGTH],
-        orders_cancelled=cancelled if type(cancelled) is int and 0 <= cancelled <= MOST else None,
+        orders_cancelled=count(outcome.get("orders_cancelled")),
         confirmed=confirmed if isinstance(confirmed, bool) else None,
         source=source,
         orders=tuple(

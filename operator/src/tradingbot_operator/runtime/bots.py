@@ -14,9 +14,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 import aiohttp
-import orjson
 import structlog
 
+from tradingbot_operator.api.said import json_object
 from tradingbot_operator.status.observation import UNREACHABLE_POLLS, BotReport
 
 if TYPE_CHECKING:
@@ -173,10 +173,9 @@ class BotPoller:
             async with session.get(f"http://{host}:{self._port}/api/v1/status", allow_redirects=False) as response:
                 if response.status != 200:
                     return None
-                body = orjson.loads(await _whole(response.content))
+                return json_object(await _whole(response.content))
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError):
             return None
-        return body if isinstance(body, dict) else None
 
 
 async def _whole(content: aiohttp.StreamReader) -> bytes:

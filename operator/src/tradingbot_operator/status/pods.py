@@ -9,9 +9,8 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-import orjson
-
 from tradingbot_operator.api.conditions import Reason
+from tradingbot_operator.api.said import json_object
 from tradingbot_operator.desired.naming import BOT_COMPONENT, COMPONENT_LABEL, JOB_COMPONENTS
 
 if TYPE_CHECKING:
@@ -165,11 +164,8 @@ def _ended(ended: Mapping[str, Any]) -> Problem:
 
 def _last_words(message: str) -> Problem | None:
     """Read the JSON object that the bot leaves in its termination log."""
-    try:
-        said = orjson.loads(message)
-    except ValueError:
-        return None
-    if not isinstance(said, dict):
+    said = json_object(message)
+    if said is None:
         return None
     reason = _BOT_REASONS.get(str(said.get("reason")), Reason.CRASH_LOOPING)
     message = _clean(str(said.get("message") or reason.explanation))

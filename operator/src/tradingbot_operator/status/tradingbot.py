@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from tradingbot_contract.stops import CLOSED
 from tradingbot_operator.api.conditions import ConditionType, Reason
+from tradingbot_operator.api.said import count
 from tradingbot_operator.api.v1alpha1.safety import BotRole, BotState, EmergencyStopStatus, LastStop, Mode, TradingState
 from tradingbot_operator.status.conditions import Verdict, no, record, unknown, yes
 from tradingbot_operator.status.live import LivePart
@@ -25,8 +26,6 @@ _HELD: Final = {
 }
 STILL_TRADES: Final = "The previous version keeps trading."
 NOTHING_TRADES: Final = "Nothing trades until this is corrected."
-MOST: Final = 1_000_000_000
-"""What nobody can count is not believed: the API server refuses the whole status for one number that is too large."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,7 +283,8 @@ def _role(body: dict[str, Any]) -> BotRole | None:
 
 
 def _count(value: Any, recorded: int | None) -> int | None:
-    return value if type(value) is int and 0 <= value <= MOST else recorded
+    found = count(value)
+    return recorded if found is None else found
 
 
 def _text(value: Any, recorded: str | None) -> str | None:
