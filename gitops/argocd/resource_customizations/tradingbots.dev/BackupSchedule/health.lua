@@ -4,12 +4,15 @@ local health = {}
 local function answer(status, message)
   health.status = status
   health.message = message
+  if obj.metadata.deletionTimestamp ~= nil then
+    -- Argo CD before 3.6 does not know it, and says "Pending deletion" of whatever is being deleted.
+    health.deletionMessage = message
+  end
   return health
 end
 
 if obj.metadata.deletionTimestamp ~= nil then
-  health.deletionMessage = "The schedule is being deleted."
-  return answer("Progressing", health.deletionMessage)
+  return answer("Progressing", "The schedule is being deleted.")
 end
 
 local status = obj.status or {}

@@ -5,6 +5,10 @@ local health = {}
 local function answer(status, message)
   health.status = status
   health.message = message
+  if obj.metadata.deletionTimestamp ~= nil then
+    -- Argo CD before 3.6 does not know it, and says "Pending deletion" of whatever is being deleted.
+    health.deletionMessage = message
+  end
   return health
 end
 
@@ -22,15 +26,12 @@ local function words(kind)
   return conditions[kind].reason .. ": " .. (conditions[kind].message or "")
 end
 
--- A deletion may wait for the exchange; when it is stuck, the condition says how to force it. Argo CD before 3.6 does not
--- know deletionMessage and says "Pending deletion" of whatever is being deleted.
+-- A deletion may wait for the exchange; when it is stuck, the condition says how to force it.
 if obj.metadata.deletionTimestamp ~= nil then
   if holds("Degraded") and conditions.Degraded.reason == "DeletionBlocked" then
-    health.deletionMessage = words("Degraded")
-    return answer("Degraded", health.deletionMessage)
+    return answer("Degraded", words("Degraded"))
   end
-  health.deletionMessage = "The bot is being deleted."
-  return answer("Progressing", health.deletionMessage)
+  return answer("Progressing", "The bot is being deleted.")
 end
 
 -- A latched stop stays whatever the spec has become since, so it comes before the check of the generation.
