@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic.alias_generators import to_snake
@@ -175,5 +175,5 @@ def _bounded(value: Any) -> Any:
 
 
 PRESERVE_UNKNOWN_FIELDS = Extend((("x-kubernetes-preserve-unknown-fields", True),))
-BOUNDED = AfterValidator(_bounded)
-"""Of a field whose content is free, and written by a person: the API server takes ten thousand levels."""
+FreeForm = Annotated[dict[str, Any], PRESERVE_UNKNOWN_FIELDS, AfterValidator(_bounded)]
+"""What a person writes as they like. The API server takes ten thousand levels of it; here they are bounded."""

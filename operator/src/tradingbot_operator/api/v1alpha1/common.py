@@ -2,22 +2,14 @@
 
 import re
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import BeforeValidator, Field
 from pydantic.json_schema import WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from tradingbot_operator.api.conditions import ConditionStatus
-from tradingbot_operator.api.markers import (
-    BOUNDED,
-    PRESERVE_UNKNOWN_FIELDS,
-    VALIDATIONS,
-    Rule,
-    Text,
-    list_map,
-    list_type,
-)
+from tradingbot_operator.api.markers import VALIDATIONS, FreeForm, Rule, Text, list_map, list_type
 from tradingbot_operator.api.model import ApiModel, StatusModel, Timestamp
 from tradingbot_operator.api.names import ResourceNames
 
@@ -156,7 +148,7 @@ class Scheduling(ApiModel):
     """Taints that are accepted."""
     priority_class_name: ObjectName | None = None
     """PriorityClass of the pods. A pod of higher priority is the last to be evicted."""
-    affinity: Annotated[dict[str, Any], PRESERVE_UNKNOWN_FIELDS, BOUNDED] | None = None
+    affinity: FreeForm | None = None
     """Affinity to nodes and pods, exactly as in a pod (kubectl explain pod.spec.affinity). It is passed on unread."""
 
 

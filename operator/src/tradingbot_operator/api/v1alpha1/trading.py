@@ -2,11 +2,11 @@
 
 from decimal import Decimal
 from enum import StrEnum
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from tradingbot_operator.api.markers import BOUNDED, PRESERVE_UNKNOWN_FIELDS, Rule, RuleReason, Text, list_type
+from tradingbot_operator.api.markers import FreeForm, Rule, RuleReason, Text, list_type
 from tradingbot_operator.api.model import ApiModel, Bounds, Fraction, Money
 
 Symbol = Annotated[
@@ -60,7 +60,7 @@ class Strategy(ApiModel):
     (BTC/USDT:USDT)."""
     timeframe: Timeframe = Timeframe.ONE_MINUTE
     """Length of the candles that the strategy sees: m minutes, h hours, d days."""
-    parameters: Annotated[dict[str, Any], PRESERVE_UNKNOWN_FIELDS, BOUNDED] | None = None
+    parameters: FreeForm | None = None
     """Settings of this strategy; each strategy has its own. The bot checks them when it starts: what it refuses shows
     as reason InvalidStrategyParameters. Parameters that are left out have the strategy's defaults."""
 
