@@ -49,7 +49,7 @@ class Latching:
             self._early[key] = name
         elif self._early.get(key) != name:
             self._early.pop(key, None)
-        lost = self._is_forged(key, str(meta["uid"]), latched)
+        lost = self._is_forged(key, obj, latched)
         if stop is None:
             return lost
         more = _asks_for_more(latched, stop)
@@ -57,10 +57,14 @@ class Latching:
             self._remember(key, SeenStop(meta["uid"], meta.get("generation", 0), stop))
         return more or lost
 
-    def _is_forged(self, key: Key, uid: str, latched: Mapping[str, Any] | None) -> bool:
+    def _written(self, key: Key, obj: Mapping[str, Any]) -> EmergencyStopStatus | None:
+        uid, held = self._held.get(key, ("", None))
+        return held if uid == obj["metadata"]["uid"] else None
+
+    def _is_forged(self, key: Key, obj: Mapping[str, Any], latched: Mapping[str, Any] | None) -> bool:
         """Return whether a latch is not the one that was written. With an older CRD it is not, which costs a pass."""
-        whose, held = self._held.get(key, ("", None))
-        if held is None or whose != uid:
+        held = self._written(key, obj)
+        if held is None:
             return False
         written = held.to_manifest()
         return any(
@@ -105,10 +109,8 @@ class Latching:
 
     def remembered(self, key: Key, obj: Mapping[str, Any], status: TradingBotStatus) -> TradingBotStatus:
         """Return a status with the latch that was written into it last, whatever has become of that since."""
-        uid, held = self._held.get(key, ("", None))
-        if held is None or uid != obj["metadata"]["uid"]:
-            return status
-        return status.model_copy(update={"emergency_stop": held})
+        held = self._written(key, obj)
+        return status if held is None else status.model_copy(update={"emergency_stop": held})
 
     def recorded(self, key: Key, uid: str, stop: EmergencyStopStatus) -> None:
         """Forget a stop that is in the status now. What came after it may have to take its place."""

@@ -60,9 +60,10 @@ class Urgency:
 
     async def _latch_alone(self, key: Key) -> None:
         obj = self._store.get(ObjectId(TRADING_BOT.kind, *key))
-        known = recorded_status(obj).emergency_stop if obj is not None else None
-        stop = self._latching.current(key, obj, known, None, None) if obj is not None else None
-        if obj is None or stop is None:
+        if obj is None:
+            return
+        stop = self._latching.current(key, obj, recorded_status(obj).emergency_stop, None, None)
+        if stop is None:
             return
         status = (obj.get("status") or {}) | {"emergencyStop": stop.to_manifest()}
         try:
