@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
     from tests.gitops.world import World
 
-MODULE = "github.com/argoproj/argo-cd/v3"
 CRDS = ("application", "applicationset", "appproject")
 SETTINGS = ROOT / "gitops" / "argocd" / "argocd-cm.yaml"
 MERGE, APPLY = "application/merge-patch+json", "application/apply-patch+yaml"
@@ -159,7 +158,7 @@ def commit(repository: Path, text: str) -> None:
 
 def argocd_cm(*, ignore_differences: bool) -> Manifest:
     """Argo CD's settings as it installs them, with the project's keys added: all, or health checks and actions only."""
-    settings: Manifest = yaml.safe_load(of_module("argocd", MODULE, "manifests/base/config/argocd-cm.yaml"))
+    settings: Manifest = yaml.safe_load(of_module("argocd", "manifests/base/config/argocd-cm.yaml"))
     ours = yaml.safe_load(SETTINGS.read_text(encoding="utf-8"))["data"]
     ours = {key: value for key, value in ours.items() if ignore_differences or ".ignoreDifferences." not in key}
     settings["data"] = {**(settings.get("data") or {}), **ours}
@@ -169,8 +168,8 @@ def argocd_cm(*, ignore_differences: bool) -> Manifest:
 def prepare(world: World, namespace: str, settings: Manifest) -> None:
     """Put into the API server what Argo CD's installation does."""
     for name in CRDS:
-        install_crd(world.server, yaml.safe_load(of_module("argocd", MODULE, f"manifests/crds/{name}-crd.yaml")))
-    secret = yaml.safe_load(of_module("argocd", MODULE, "manifests/base/config/argocd-secret.yaml"))
+        install_crd(world.server, yaml.safe_load(of_module("argocd", f"manifests/crds/{name}-crd.yaml")))
+    secret = yaml.safe_load(of_module("argocd", "manifests/base/config/argocd-secret.yaml"))
     secret["stringData"] = {"server.secretkey": "of no use here"}
     for manifest, plural in ((settings, "configmaps"), (secret, "secrets")):
         path = f"/api/v1/namespaces/{namespace}/{plural}/{manifest['metadata']['name']}"
@@ -197,7 +196,7 @@ def installed(world: World, namespace: str, settings: Manifest) -> Iterator[Inst
     prepare(world, namespace, settings)
     kubeconfig = str(world.account("argocd-application-controller", namespace))
     wrapper = home / "git-verify-wrapper.sh"  # Argo CD's image has it on its PATH
-    wrapper.write_text(of_module("argocd", MODULE, "hack/git-verify-wrapper.sh"), encoding="utf-8")
+    wrapper.write_text(of_module("argocd", "hack/git-verify-wrapper.sh"), encoding="utf-8")
     wrapper.chmod(0o755)
     environment = {
         "PATH": f"{home}:/usr/bin:/bin",

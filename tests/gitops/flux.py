@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
     from tests.gitops.world import World
 
-MODULE = "github.com/fluxcd/kustomize-controller"
 CRD = "config/crd/bases/kustomize.toolkit.fluxcd.io_kustomizations.yaml"
 SOURCES = {"GitRepository": "gitrepositories", "OCIRepository": "ocirepositories", "Bucket": "buckets"}
 API = "/apis/{group}.toolkit.fluxcd.io/v1/namespaces/{namespace}/{plural}"
@@ -110,7 +109,7 @@ def flux(world: World) -> Iterator[Flux]:
     """Run kustomize-controller with the objects of one namespace, and serve what is in Git."""
     for kind, plural in SOURCES.items():
         install_crd(world.server, open_crd("source.toolkit.fluxcd.io", "v1", kind, plural))
-    install_crd(world.server, yaml.safe_load(of_module("flux", MODULE, CRD)))
+    install_crd(world.server, yaml.safe_load(of_module("flux", CRD)))
     artifacts = world.folder / "artifacts"
     artifacts.mkdir()
     handler = functools.partial(_Quiet, directory=str(artifacts))

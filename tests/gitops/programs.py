@@ -49,12 +49,13 @@ def running(name: str, *arguments: str, log: Path, **environment: str) -> Iterat
         started.end()
 
 
-def of_module(tool: str, module: str, path: str) -> str:
-    """What a file of a Go module says, in the version that a tool was built from."""
-    folder = source_directory() / TOOLS[tool].module
+def of_module(name: str, path: str) -> str:
+    """What a file of a tool's Go module says, in the version that the tool was built from."""
+    tool = TOOLS[name]
+    folder = source_directory() / tool.module
     go = require_go(folder / "go.mod")
     environment = go_environment(go, folder / "go.mod")
-    command = [go, "mod", "download", "-json", module]
+    command = [go, "mod", "download", "-json", tool.version_of]
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=True, timeout=600)
     return (Path(json.loads(done.stdout)["Dir"]) / path).read_text(encoding="utf-8")
 

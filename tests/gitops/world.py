@@ -61,7 +61,25 @@ class World:
 
     def account(self, name: str, namespace: str = "") -> Path:
         """The kubeconfig of a tool that may do everything, but is no person."""
-        return account(self.server, self.kubeconfig, self.folder, namespace or self.guarded.name, name)
+        namespace = namespace or self.guarded.name
+        folder = self.folder / namespace
+        folder.mkdir(exist_ok=True)
+        install(
+            self.server,
+            {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": name, "namespace": namespace}},
+        )
+        binding = {
+            "apiVersion": "rbac.authorization.k8s.io/v1",
+            "kind": "ClusterRoleBinding",
+            "metadata": {"name": f"{namespace}-{name}"},
+            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "cluster-admin"},
+            "subjects": [{"kind": "ServiceAccount", "name": name, "namespace": namespace}],
+        }
+        install(self.server, binding)
+        written = kubeconfig_by_token(self.server, self.kubeconfig, folder, namespace, name)
+        with Server(written) as tool:
+            eventually(lambda: tool.request("GET", f"{RBAC}/clusterroles"), f"{name} may do everything")
+        return written
 
     @contextmanager
     def operator(self, namespace: Namespace) -> Iterator[OperatorProcess]:
@@ -153,27 +171,6 @@ class World:
             return CONFLICT
         assert not said, said
         return KEPT if self.is_stopped(file) else REVERTED
-
-
-def account(server: Server, kubeconfig: Path, parent: Path, namespace: str, name: str) -> Path:
-    """Make a ServiceAccount with all rights; return its kubeconfig."""
-    folder = parent / namespace
-    folder.mkdir(exist_ok=True)
-    full = f"{namespace}-{name}"
-    named = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": name, "namespace": namespace}}
-    install(server, named)
-    binding = {
-        "apiVersion": "rbac.authorization.k8s.io/v1",
-        "kind": "ClusterRoleBinding",
-        "metadata": {"name": full},
-        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "cluster-admin"},
-        "subjects": [{"kind": "ServiceAccount", "name": name, "namespace": namespace}],
-    }
-    install(server, binding)
-    written = kubeconfig_by_token(server, kubeconfig, folder, namespace, name)
-    with Server(written) as tool:
-        eventually(lambda: tool.request("GET", f"{RBAC}/clusterroles"), f"{name} may do everything")
-    return written
 
 
 def make(server: Server, kubeconfig: Path, folder: Path) -> World:

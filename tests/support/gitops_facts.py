@@ -37,22 +37,22 @@ EXPECTED: Final = {
     REPLACE: (REVERTED, REVERTED, REVERTED),
 }
 REAL: Final = {
-    ARGO: ("argocd", "github.com/argoproj/argo-cd/v3"),
-    ARGO_SERVER_SIDE: ("argocd", "github.com/argoproj/argo-cd/v3"),
-    REPLACE: ("argocd", "github.com/argoproj/argo-cd/v3"),
-    FLUX: ("flux", "github.com/fluxcd/kustomize-controller"),
-    HELM_3: ("helm", "helm.sh/helm/v3"),
-    HELM_4: ("helm4", "helm.sh/helm/v4"),
-    HELM_4_FORCE: ("helm4", "helm.sh/helm/v4"),
-    KUBECTL: ("kube", "k8s.io/kubernetes"),
-    KUBECTL_SERVER_SIDE: ("kube", "k8s.io/kubernetes"),
+    ARGO: "argocd",
+    ARGO_SERVER_SIDE: "argocd",
+    REPLACE: "argocd",
+    FLUX: "flux",
+    HELM_3: "helm",
+    HELM_4: "helm4",
+    HELM_4_FORCE: "helm4",
+    KUBECTL: "kube",
+    KUBECTL_SERVER_SIDE: "kube",
 }
-"""The real program of each row: which tool of the cluster it is, and the module of its version."""
+"""The real program of each row: which tool of the cluster it is."""
 
 
 def version(row: str) -> str:
     """The version of the real program with which a row was measured."""
-    tool, module = REAL[row]
-    go_mod = source_directory() / TOOLS[tool].module / "go.mod"
-    found = module_version(go_mod.read_text(encoding="utf-8"), module)
+    tool = TOOLS[REAL[row]]
+    go_mod = source_directory() / tool.module / "go.mod"
+    found = module_version(go_mod.read_text(encoding="utf-8"), tool.version_of)
     return f"{found} of Argo CD" if row == REPLACE else found

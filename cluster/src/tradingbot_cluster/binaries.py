@@ -99,7 +99,14 @@ TOOLS: Final = {
             "helm.sh/helm/v4",
             ("helm.sh/helm/v4/internal/version.version={version}",),
         ),
-        Tool("flux", "flux", "github.com/fluxcd/kustomize-controller", ("kustomize-controller",)),
+        Tool(
+            "flux",
+            "flux",
+            "github.com/fluxcd/kustomize-controller",
+            ("kustomize-controller",),
+            (),
+            "github.com/fluxcd/kustomize-controller",
+        ),
         Tool(
             "argocd",
             "argocd",

@@ -430,12 +430,18 @@ def _spec(process: Process, generation: int, **spec: Any) -> None:
     process.watch._take({"metadata": metadata, "spec": spec})
 
 
-async def test_a_row_that_is_missing_after_a_restore_is_written_again_and_nothing_is_loosened() -> None:
-    rows = Rows()
+async def _stopped(rows: Rows) -> Process:
+    """A bot whose spec, in its seventh generation, asks for a stop."""
     bot = Process(rows)
     await bot.start()
     _spec(bot, 7, emergencyStop={"active": True})
     await _rest()
+    return bot
+
+
+async def test_a_row_that_is_missing_after_a_restore_is_written_again_and_nothing_is_loosened() -> None:
+    rows = Rows()
+    bot = await _stopped(rows)
     assert [row.id for row in rows.held] == ["1f0c2a9b-7"]
     rows.rows.clear()
     await bot.control.refresh()
@@ -446,10 +452,7 @@ async def test_a_row_that_is_missing_after_a_restore_is_written_again_and_nothin
 
 async def test_the_venue_is_asked_between_the_database_and_the_first_entry() -> None:
     rows = Rows()
-    bot = Process(rows)
-    await bot.start()
-    _spec(bot, 7, emergencyStop={"active": True})
-    await _rest()
+    bot = await _stopped(rows)
     _spec(bot, 8, resume={"stopId": "1f0c2a9b-7", "reason": "checked"})
     await _rest()
     assert (rows.held, bot.control.board.state) == ([], State.KILLED)
@@ -463,10 +466,7 @@ async def test_the_venue_is_asked_between_the_database_and_the_first_entry() -> 
 
 async def test_a_stop_between_the_clearing_and_the_venue_counts() -> None:
     rows = Rows()
-    bot = Process(rows)
-    await bot.start()
-    _spec(bot, 7, emergencyStop={"active": True})
-    await _rest()
+    bot = await _stopped(rows)
     wish = {"stopId": "1f0c2a9b-7", "reason": "checked"}
     _spec(bot, 8, resume=wish)
     await _rest()
@@ -482,10 +482,7 @@ async def test_a_stop_between_the_clearing_and_the_venue_counts() -> None:
 async def test_after_a_restored_cluster_a_stop_with_the_id_of_one_that_was_resumed_is_a_stop() -> None:
     """Its object is from before the first one, so the second gets its generation, and the database knows the id."""
     rows = Rows()
-    bot = Process(rows)
-    await bot.start()
-    _spec(bot, 7, emergencyStop={"active": True})
-    await _rest()
+    bot = await _stopped(rows)
     _spec(bot, 8, resume={"stopId": "1f0c2a9b-7", "reason": "checked"})
     await _rest()
     await bot.control.resume.settle(cast("Any", bot.driver))
