@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.component.bot.api_server import ApiServer
-from tests.component.bot.live.world import RISE, LiveWorld, until
+from tests.component.bot.live.world import LiveWorld, until
 from tests.exchange_server import Kind
 
 if TYPE_CHECKING:
@@ -93,8 +93,9 @@ async def asking(
     await bot.trading()
     await seen(page, bot)
     assert await page.run("document.querySelector('#waiting').hidden")
-    world.price = RISE
+    world.rise()
     await page.until("!document.querySelector('#waiting').hidden")
+    world.level_off()
     return bot
 
 
@@ -135,7 +136,7 @@ async def test_an_order_that_nobody_answers_goes_away_by_itself(
     bot = bots("unheard", database, **await settings(api, world, exchange=exchange)).start()
     await bot.trading()
     await seen(page, bot)
-    world.price = RISE
+    world.rise()
     await says(page, "#decisions", "nobody confirmed the order in time")
     assert world.truth.orders == []
     assert await asyncio.to_thread(bot.end) == 0
@@ -166,7 +167,7 @@ async def test_a_stop_says_what_the_exchange_has_confirmed_of_each_position_and_
 ) -> None:
     bot = bots("stopped", database, **await settings(api, world)).start()
     await bot.trading()
-    world.price = RISE
+    world.rise()
     await until(world.resting, "the stop rests", bot)
     await seen(page, bot)
     world.server.faults.add(Kind.HTTP_ERROR, "POST", status=503, times=None)
@@ -241,7 +242,7 @@ async def test_a_process_that_waits_never_says_that_nothing_is_held(
     given = await settings(api, world)
     first = bots("first", database, **given).start()
     await first.trading()
-    world.price = RISE
+    world.rise()
     await until(world.resting, "the stop rests", first)
     second = bots("second", database, **given).start()
     await second.until(lambda status: status["role"] == "standby" and status["ready"])

@@ -6,7 +6,7 @@ import asyncio
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
-from tests.component.bot.live.world import RISE, LiveWorld, agrees, audit, until
+from tests.component.bot.live.world import LiveWorld, agrees, audit, until
 from tests.exchange_server import Kind
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ class Outage:
 
     async def hold(self) -> Any:
         """Let the bot buy; return the stop that rests for the position."""
-        self.world.price = RISE
+        self.world.rise()
         (stop,) = await until(self.world.resting, "the stop rests", self.bot)
         await self.bot.until(lambda status: (status["positions"], status["open_orders"]) == (1, 1))
         return stop

@@ -10,7 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.component.bot.live.world import CONFIG, PRICE, RISE, TARGET, LiveWorld, agrees, audit, until
+from tests.component.bot.live.world import CONFIG, PRICE, TARGET, LiveWorld, agrees, audit, until
 from tests.exchange_server import Kind
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ async def test_an_order_that_was_accepted_without_an_answer_is_found_and_never_s
         bot = bots("unanswered", database, **world.settings()).start()
         await bot.trading()
         world.server.faults.add(Kind.TIMEOUT, "POST", "/api/v3/order", processed=True)
-        world.price = RISE
+        world.rise()
         await until(world.resting, "the position is found, and its stop rests", bot)
         assert len(world.filled("BUY")) == 1
         world.price = TARGET
@@ -104,7 +104,7 @@ async def test_an_exchange_that_is_away_blocks_entries_and_is_taken_up_again(
     async with LiveWorld() as world:
         bot = bots("away", database, **world.settings()).start()
         await bot.trading()
-        world.price = RISE
+        world.rise()
         await until(world.resting, "the stop rests", bot)
         await world.server.stop()
         await bot.until(lambda status: status["state"] == "HALTED")
@@ -131,7 +131,7 @@ async def test_a_simulation_can_trade_on_real_prices_without_a_key(
         bot = bots("paper", database, **settings).start()
         status = await bot.trading()
         assert status["account"] is None
-        world.price = RISE
+        world.rise()
         await bot.until(lambda status: status["positions"] == 1)
         assert world.truth.orders == [], "nothing reaches the exchange"
         assert all(entry.method == "GET" for entry in world.server.journal.entries)

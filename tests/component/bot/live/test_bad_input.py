@@ -22,7 +22,6 @@ from tests.component.bot.live.world import (
     CONFIG,
     FALL,
     MARKET,
-    RISE,
     LiveWorld,
     agrees,
     audit,
@@ -102,7 +101,7 @@ async def holding(
         bot.program = program or bot.program
         bot.start()
         await bot.trading()
-        world.price = RISE
+        world.rise()
         await until(world.resting, "the stop rests", bot)
         await bot.until(lambda status: (status["positions"], status["open_orders"]) == (1, 1))
         held = Held(world, bot, database)

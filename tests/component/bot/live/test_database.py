@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tests.component.bot.live.outage import DATABASE, trading
-from tests.component.bot.live.world import FALL, RISE, TARGET, until
+from tests.component.bot.live.world import FALL, TARGET, until
 from tests.exchange_server import Kind
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ async def test_an_entry_whose_answer_was_lost_as_well_is_found_and_protected(
     """The worst moment: the order is executed, neither the bot nor its ledger knows, and the stop is not placed yet."""
     async with trading(DATABASE, own, bots) as outage:
         outage.world.server.faults.add(Kind.TIMEOUT, "POST", "/api/v3/order", processed=True)
-        outage.world.price = RISE
+        outage.world.rise()
         await until(lambda: outage.world.filled("BUY"), "the exchange executes the entry", outage.bot)
         await outage.begin()
         await outage.end()

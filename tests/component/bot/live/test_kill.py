@@ -35,7 +35,7 @@ async def test_after_a_kill_the_bot_comes_back_stopped_with_books_that_are_right
     async with LiveWorld() as world:
         bot = bots("back", database, **world.settings()).start()
         await bot.trading()
-        world.price = RISE
+        world.rise()
         await until(world.resting, "the stop rests", bot)
         bot.kill()
         ended = await kill(world, database, tmp_path)
@@ -65,7 +65,7 @@ async def test_the_stop_that_a_kill_placed_again_is_the_positions_stop_at_the_ne
     async with LiveWorld() as world:
         bot = bots("back", database, **world.settings()).start()
         await bot.trading()
-        world.price = RISE
+        world.rise()
         await until(world.resting, "the stop rests", bot)
         await bot.until(lambda status: status["positions"] == 1 and status["open_orders"] == 1)
         bot.kill()
@@ -103,7 +103,7 @@ async def test_a_bot_that_is_still_alive_is_shut_out_and_sends_nothing_more(
             environment={"DB_URL": database, "EXCHANGE_API_KEY": KEY.key, "EXCHANGE_API_SECRET": KEY.secret},
         )
         assert ended.report["state"] == "CANCELLED", ended.output
-        world.price = RISE
+        world.rise()
         status = await bot.until(lambda status: status["state"] == "KILLED")
         assert status["stop"]["id"] == "1f0c2a9b-7"
         await asyncio.sleep(3)

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.component.bot.live.world import FALL, KEY, RISE, TARGET, LiveWorld, ledger, rows, until
+from tests.component.bot.live.world import FALL, KEY, TARGET, LiveWorld, ledger, rows, until
 from tests.exchange_server import ApiKey
 from tests.exchange_server.clock import WallClock
 
@@ -27,7 +27,7 @@ async def test_it_buys_protects_and_sells_at_the_target(database: str, bots: Cal
         status = await bot.trading()
         assert status["mode"] == "live"
         assert status["reasons"] == []
-        world.price = RISE
+        world.rise()
         await until(lambda: world.filled("BUY"), "the entry is executed", bot)
         stop = (await until(world.resting, "the stop rests", bot))[0]
         assert stop.asked.type == "STOP_LOSS"
@@ -51,7 +51,7 @@ async def test_the_stop_works_while_the_bot_does_not_and_is_booked_afterwards(
     async with LiveWorld() as world:
         bot = bots("away", database, **world.settings()).start()
         await bot.trading()
-        world.price = RISE
+        world.rise()
         await until(world.resting, "the stop rests", bot)
         bot.kill()
         world.price = FALL
@@ -130,7 +130,7 @@ async def test_code_that_nobody_approved_opens_nothing_whatever_the_market_does(
         assert status["approval"]["valid"] is False
         (reason,) = status["reasons"]
         assert reason["reason"].startswith("ANOTHER_BUILD: ")
-        world.price = RISE
+        world.rise()
         await asyncio.sleep(3)
         assert world.truth.orders == []
         assert (await bot.get("/api/v1/status"))[1]["state"] == "REDUCING"
@@ -142,7 +142,7 @@ async def test_what_was_bought_before_the_code_changed_is_still_managed(
     async with LiveWorld() as world:
         bot = bots("moved", database, **world.settings(approval=approval())).start()
         await bot.trading()
-        world.price = RISE
+        world.rise()
         await until(world.resting, "the stop rests", bot)
         assert await asyncio.to_thread(bot.end) == 0
         bot.config["approval"] = approval(build="0" * 32)

@@ -44,13 +44,13 @@ async def test_no_entry_while_it_is_lost_and_entries_when_it_is_back(
 ) -> None:
     async with trading(what, own, bots) as outage:
         await outage.begin()
-        outage.world.price = RISE
+        outage.world.rise()
         await outage.quiet()
         assert outage.world.truth.orders == []
         outage.world.price = PRICE
         await outage.end()
         await outage.quiet()
-        outage.world.price = RISE + 100
+        outage.world.rise(RISE + 100)
         await until(lambda: outage.world.filled("BUY"), "it trades again", outage.bot)
         await until(outage.world.resting, "the stop rests", outage.bot)
         await outage.bot.until(lambda status: (status["positions"], status["open_orders"]) == (1, 1))

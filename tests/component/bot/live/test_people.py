@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from tests.component.bot.api_server import ApiServer
-from tests.component.bot.live.world import FALL, RISE, LiveWorld, ledger, rows, until
+from tests.component.bot.live.world import FALL, LiveWorld, ledger, rows, until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,7 +34,7 @@ async def test_an_approval_that_is_taken_back_reduces_and_one_that_is_given_agai
         assert status["approval"] == {"digest": DIGEST, "expires_at": "2100-01-01T00:00:00Z", "valid": True}
         assert len(status["account"]) == 16
         assert world.key.key not in str(status)
-        world.price = RISE
+        world.rise()
         await until(world.resting, "the stop rests", bot)
         await server.edit(approval=None)
         status = await bot.until(lambda status: status["state"] == "REDUCING")
@@ -63,8 +63,9 @@ async def test_a_large_order_waits_for_a_yes_that_is_given_over_the_api(
         settings = world.settings(exchange={"order_confirmation_threshold": 100}, environment={"API_KEY": KEY})
         bot = bots("asking", database, **settings).start()
         await bot.trading()
-        world.price = RISE
+        world.rise()
         await bot.until(lambda status: status["confirmations"] == 1)
+        world.level_off()
         assert world.truth.orders == []
         _, shown = await bot.get("/api/v1/bot/orders/waiting")
         client_id = shown["orders"][0]["client_id"]
@@ -87,7 +88,7 @@ async def test_an_emergency_stop_ends_what_waits_and_keeps_the_protection(
     async with LiveWorld() as world:
         bot = bots("stopped", database, **world.settings(environment={"API_KEY": KEY})).start()
         await bot.trading()
-        world.price = RISE
+        world.rise()
         await until(world.resting, "the stop rests", bot)
         code, answer = await bot.ask("POST", "/api/v1/bot/emergency-stop", **{"X-API-Key": KEY})
         assert code == 202
@@ -111,7 +112,7 @@ async def test_an_emergency_stop_that_closes_takes_the_stop_back_and_sells(
     async with LiveWorld() as world:
         bot = bots("flat", database, **world.settings(environment={"API_KEY": KEY})).start()
         await bot.trading()
-        world.price = RISE
+        world.rise()
         await until(world.resting, "the stop rests", bot)
         await bot.ask("POST", "/api/v1/bot/emergency-stop?close_positions=true", **{"X-API-Key": KEY})
         status = await bot.until(lambda status: "FLAT" in str((status["stop"] or {}).get("outcome")))

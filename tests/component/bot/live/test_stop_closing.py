@@ -30,7 +30,7 @@ async def test_a_stop_ends_flat_through_refusals_a_thin_book_and_an_empty_one(
     async with LiveWorld() as world:
         bot = bots("pod", database, **world.settings(environment={"API_KEY": "key"})).start()
         await bot.trading()
-        world.price = RISE
+        world.rise()
         await bot.until(lambda status: status["positions"] == 1 and status["open_orders"] == 1)
         held = world.truth.balances()["BTC"]
         world.moving = False

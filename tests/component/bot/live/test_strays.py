@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import asyncpg
 from tests.component.bot import jumping
-from tests.component.bot.live.world import FALL, RISE, LiveWorld, agrees, audit, rows, until
+from tests.component.bot.live.world import FALL, LiveWorld, agrees, audit, rows, until
 from tests.exchange_server import Kind
 from tests.support import waiting
 
@@ -84,7 +84,7 @@ async def test_a_stop_takes_back_what_is_open_in_the_bots_name_and_not_in_its_le
 ) -> None:
     async with LiveWorld() as world:
         bot = await trading(bots, world, database)
-        world.price = RISE
+        world.rise()
         (protection,) = await until(world.resting, "the stop rests", bot)
         await bot.until(lambda status: status["positions"] == 1)
         await behind_its_back(world)
@@ -210,7 +210,7 @@ async def test_after_a_restored_database_the_stop_finds_what_was_sent_since_the_
         await backup.take()
         bot.start()
         epoch = (await bot.trading())["epoch"]
-        world.price = RISE
+        world.rise()
         (protection,) = await until(world.resting, "the stop rests", bot)
         await behind_its_back(world)
         bot.kill()
@@ -256,7 +256,7 @@ async def test_a_stop_in_the_bots_name_that_its_ledger_lacks_becomes_the_stop_of
     """The ledger's own is gone. Nothing could rest beside the one that does, as it locks what it would sell."""
     async with LiveWorld() as world:
         bot = await trading(bots, world, database)
-        world.price = RISE
+        world.rise()
         (before,) = await until(world.resting, "the stop rests", bot)
         await bot.until(lambda status: status["positions"] == 1 and status["open_orders"] == 1)
         bot.kill()

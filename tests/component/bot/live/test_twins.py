@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
-from tests.component.bot.live.world import RISE, LiveWorld, rows, until
+from tests.component.bot.live.world import LiveWorld, rows, until
 
 from tradingbot.domain import ids
 
@@ -46,7 +46,7 @@ async def test_of_two_with_the_same_environment_one_sends_orders_and_records_the
 ) -> None:
     async with LiveWorld() as world:
         one, two = await pair(world, database, bots)
-        world.price = RISE
+        world.rise()
         await until(world.resting, "the stop rests", one)
         code, answer = await two.ask("POST", "/api/v1/bot/manual-trade", TRADE, **KEY)
         assert (code, answer["title"]) == (409, "NotTrading")
@@ -66,7 +66,7 @@ async def test_one_that_wakes_up_after_the_other_took_over_sends_nothing(
         try:
             waiting = asyncio.create_task(one.ask("POST", "/api/v1/bot/manual-trade", TRADE, **KEY))
             epoch = (await two.trading())["epoch"]
-            world.price = RISE
+            world.rise()
             await until(world.resting, "the stop of the second one rests", two)
         finally:
             one.send(signal.SIGCONT)
@@ -97,7 +97,7 @@ async def test_it_trades_without_any_right_on_the_history_of_the_simulation(
             narrow = urlunsplit(url._replace(netloc=f"{role}:narrow@{url.hostname}:{url.port}"))
             bot = bots("narrow", narrow, **world.settings()).start()
             await bot.trading()
-            world.price = RISE
+            world.rise()
             await until(world.resting, "the stop rests", bot)
             assert len(await rows(narrow, "SELECT client_id FROM live.intents")) == 2
             assert await asyncio.to_thread(bot.end) == 0

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.component.bot.api_server import ApiServer
-from tests.component.bot.live.world import RISE, LiveWorld, rows, until
+from tests.component.bot.live.world import LiveWorld, rows, until
 from tests.component.bot.process import until_rows
 
 from tradingbot.venues.ccxt.gateway import Credentials
@@ -52,7 +52,7 @@ async def test_asked_for_a_simulation_it_takes_its_entries_back_and_keeps_the_pr
         assert status["approval"] == {"digest": DIGEST, "expires_at": status["approval"]["expires_at"], "valid": True}
         assert status["account"] == Credentials(world.key.key, world.key.secret).fingerprint
         assert status["promotion"] is None
-        world.price = RISE
+        world.rise()
         await until(world.resting, "the protective stop rests", bot)
         await api.edit(mode="simulation", approval=None)
         status = await bot.until(lambda s: s["state"] == "REDUCING" and s["entry_orders"] == 0)
@@ -75,7 +75,7 @@ async def test_what_the_operator_says_of_the_approval_is_obeyed_and_taken_back(
         await bot.trading()
         await api.tell(live={"state": "Reducing"})
         await bot.until(lambda s: s["state"] == "REDUCING")
-        world.price = RISE
+        world.rise()
         bot.kill()
         bot.start()
         status = await bot.until(lambda s: s["role"] == "trading" and s["ready"])

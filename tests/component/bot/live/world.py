@@ -26,6 +26,8 @@ KEY = ApiKey("key-of-a-person-" + "k" * 48, "secret-of-a-person-" + "s" * 45)
 PRICE = Decimal(50_000)
 RISE = Decimal(50_200)
 """Above the channel of the last candles: the strategy buys."""
+CLIMB = Decimal("0.5")
+"""So much more with each step of `LiveWorld.rise`."""
 TARGET = Decimal(53_000)
 """Beyond any target of a position that was opened at `RISE`."""
 FALL = Decimal(49_000)
@@ -52,6 +54,7 @@ class LiveWorld:
         self.key = key
         self.price = PRICE
         self.moving = True
+        self._risen: Decimal | None = None
         balances = server.pop("balances", {"USDT": 10_000, "BTC": 1})
         self.server = ExchangeServer(clock=server.pop("clock", WallClock()), keys=[key], balances=balances, **server)
         self._driver: asyncio.Task[None] | None = None
@@ -68,6 +71,8 @@ class LiveWorld:
 
     async def _drive(self) -> None:
         while True:
+            if self.price == self._risen and not self.filled("BUY"):
+                self.price = self._risen = self.price + CLIMB
             if self.moving:
                 self.server.market.move(MARKET, self.price)
             await asyncio.sleep(STEP_SECONDS)
@@ -80,6 +85,17 @@ class LiveWorld:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._driver
         await self.server.stop()
+
+    def rise(self, price: Decimal = RISE) -> None:
+        """Leave the channel, and rise on until somebody buys, or `price` is set, or `level_off` is called.
+
+        One step would not do: when a busy machine lets two candles come at once, nothing is decided on the older one.
+        """
+        self.price = self._risen = price
+
+    def level_off(self) -> None:
+        """Stay at the price that was reached."""
+        self._risen = None
 
     @property
     def truth(self) -> Any:
