@@ -158,6 +158,47 @@ def test_the_gate_judges_the_price_of_the_moment_of_the_yes() -> None:
     assert codes(bot)[-1] == "STOP_ON_WRONG_SIDE"
 
 
+def asked_near(script: dict[int, Any] | None = None) -> Bot:
+    """A bot whose strategy asks for no more reward than the limit demands: without costs three times the risk."""
+    limits = Limits(max_price_jump=Decimal(1))
+    settings = config(confirm_above=Decimal(500), confirm_within=WITHIN, targets_rest=False, limits=limits)
+    return Bot(lambda: Scripted({1: buy(95, 115)} if script is None else script), settings=settings).show(
+        flat(1, 100, 1e5)
+    )
+
+
+def test_after_the_price_went_on_the_stop_is_what_was_shown_and_the_target_is_worth_the_risk_again() -> None:
+    bot = asked_near().show(flat(2, 101, 1e5))
+    say(bot, waiting(bot))
+    order = bot.of(Submit)[0].approved.item
+    assert (order.stop_loss, order.take_profit) == (95, 101 + 3 * 6)
+    assert ("take_profit", "119") in bot.decisions[-1].facts
+
+
+def test_where_the_price_came_back_nothing_moves() -> None:
+    bot = asked_near().show(flat(2, 99, 1e5))
+    say(bot, waiting(bot))
+    order = bot.of(Submit)[0].approved.item
+    assert (order.stop_loss, order.take_profit) == (95, 115)
+    assert "take_profit" not in dict(bot.decisions[-1].facts)
+
+
+def test_no_target_moves_beyond_what_is_permitted() -> None:
+    bot = asked_near()
+    bot.step(events.ChangeLimits(0, (("max_target_distance", "0.15"),), "not that far"))
+    bot.show(flat(2, 101, 1e5))
+    say(bot, waiting(bot))
+    assert codes(bot)[-1] == "RISK_REWARD_TOO_LOW"
+
+
+def test_a_persons_own_target_is_not_moved() -> None:
+    bot = asked_near({})
+    bot.step(events.ManualTrade(0, SYMBOL, "buy", Decimal(95), Decimal(115), None, None, "mine"))
+    bot.show(flat(2, 101, 1e5))
+    say(bot, waiting(bot))
+    assert codes(bot)[-1] == "RISK_REWARD_TOO_LOW"
+
+
 def test_it_never_becomes_larger_than_what_was_confirmed() -> None:
     """Nearer to its stop, the same risk would allow more."""
     bot = bot_that_asks()

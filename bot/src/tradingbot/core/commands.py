@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from tradingbot.core import confirm, flattening, stops, switches
-from tradingbot.core.decisions import decision, entry_facts, with_confidence
+from tradingbot.core.decisions import MANUAL, decision, entry_facts, with_confidence
 from tradingbot.core.tally import Tally
 from tradingbot.domain import events
 from tradingbot.domain.denial import DenialCode, Denied
@@ -31,9 +31,6 @@ if TYPE_CHECKING:
     from tradingbot.core.snapshot import EngineConfig, EngineState
     from tradingbot.domain.effects import Decision
     from tradingbot.domain.instrument import Instrument
-
-MANUAL = "manual"
-"""The strategy's name in orders and decisions of people."""
 
 
 def restrict(config: EngineConfig, state: EngineState) -> EngineConfig:

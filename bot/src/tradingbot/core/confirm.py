@@ -2,7 +2,7 @@
 
 What waits is a proposal with the size that the gate gave it, not an order: nothing of it is at the exchange, and
 nothing is set aside. A yes is judged by the gate as if it were proposed now, and never becomes larger than what was
-shown.
+shown; its stop is the one that was shown.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from tradingbot.core.decisions import decision
+from tradingbot.core.decisions import MANUAL, decision
 from tradingbot.core.snapshot import Waiting
 from tradingbot.domain import events
 from tradingbot.domain.denial import DenialCode, Denied
@@ -19,6 +19,7 @@ from tradingbot.domain.flags import AUTONOMOUS
 from tradingbot.domain.money import ZERO, mul, plain
 from tradingbot.domain.states import State
 from tradingbot.risk import gate
+from tradingbot.risk.checks.price import worthwhile_target
 from tradingbot.strategy.base import Enter
 
 if TYPE_CHECKING:
@@ -91,7 +92,11 @@ def answer(engine: Engine, event: events.Confirmation) -> None:
 
 
 def _order(engine: Engine, waiting: Waiting, by: str) -> None:
-    """Judge it again, as of now. The size is what the limits allow now, and at most what was confirmed."""
+    """Judge it again, as of now. The size is what the limits allow now, and at most what was confirmed.
+
+    The stop is the one that was shown. If the price has moved away from it, the strategy's target moves as far as the
+    required reward demands: strategies ask for hardly more than that, so most orders could not be confirmed otherwise.
+    """
     draft = gate.Draft(
         engine.config.bot, waiting.epoch, waiting.seq, waiting.client_id, waiting.strategy, engine.state.now
     )
@@ -104,13 +109,18 @@ def _order(engine: Engine, waiting: Waiting, by: str) -> None:
         worst_price=waiting.worst_price,
         confidence=waiting.confidence,
     )
+    if waiting.strategy != MANUAL:
+        proposal = worthwhile_target(proposal, view, limits)
     verdict = gate.entry(proposal, view, limits, draft)
     if not isinstance(verdict, Denied) and verdict.item.quantity > waiting.quantity:
         verdict = gate.entry(msgspec.structs.replace(proposal, quantity=waiting.quantity), view, limits, draft)
     if isinstance(verdict, Denied):
         _record(engine, waiting, verdict)
         return
-    facts = (("quantity", plain(verdict.item.quantity)), ("confirmed_by", by))
+    order = verdict.item
+    facts: tuple[tuple[str, str], ...] = (("quantity", plain(order.quantity)), ("confirmed_by", by))
+    if order.take_profit is not None and order.take_profit != waiting.take_profit:
+        facts = (*facts, ("take_profit", plain(order.take_profit)))
     _record(engine, waiting, None, facts)
     engine.desk.submit(verdict)
 

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
     from tradingbot.domain.orders import Intent, Side
 
+MANUAL = "manual"
+"""The strategy's name in orders and decisions of people."""
+
 
 def entry_facts(intent: Intent, price: Decimal, confidence: Decimal | None) -> tuple[tuple[str, str], ...]:
     """Say of an approved entry what it amounts to; `price` in quote currency."""

@@ -66,6 +66,23 @@ def near_target(proposal: Enter, view: RiskView, limits: Limits) -> Enter:
     return msgspec.structs.replace(proposal, take_profit=nearest) if further else proposal
 
 
+def worthwhile_target(proposal: Enter, view: RiskView, limits: Limits) -> Enter:
+    """Move a take-profit that is too near for the required reward to the nearest that is not, on the tick.
+
+    For a proposal that was made at another price: its stop stays, and the target makes up for what the price has moved.
+    """
+    price, instrument = view.price, view.instrument
+    if price is None or instrument is None or not (finite(proposal.take_profit) and finite(proposal.stop_loss)):
+        return proposal
+    risk, costs = _risk(proposal, price, limits)
+    gain = add(mul(risk, limits.min_risk_reward_ratio), costs)
+    if proposal.side is Side.BUY:
+        target = max(proposal.take_profit, instrument.price_up(add(price, gain)))
+    else:
+        target = min(proposal.take_profit, instrument.price_down(price - gain))
+    return msgspec.structs.replace(proposal, take_profit=target)
+
+
 def sides(proposal: Enter, view: RiskView, _: Limits) -> Denied | None:
     """STOP_ON_WRONG_SIDE unless the price lies between stop-loss and take-profit, in the right order."""
     price = _known(view)
@@ -111,13 +128,18 @@ def _worst_price(proposal: Enter, price: Decimal, limits: Limits) -> Denied | No
 def risk_reward(proposal: Enter, view: RiskView, limits: Limits) -> Denied | None:
     """RISK_REWARD_TOO_LOW when reward after costs over risk after costs is below the required ratio."""
     price = _known(view)
-    costs = mul(mul(price, limits.cost), _TWO)
-    risk = abs(price - proposal.stop_loss) + costs
+    risk, costs = _risk(proposal, price, limits)
     reward = abs(proposal.take_profit - price) - costs
     if reward < mul(risk, limits.min_risk_reward_ratio):
         facts = (("ratio", f"{ratio(reward, risk):.3f}"), ("required", plain(limits.min_risk_reward_ratio)))
         return Denied(DenialCode.RISK_REWARD_TOO_LOW, facts)
     return None
+
+
+def _risk(proposal: Enter, price: Decimal, limits: Limits) -> tuple[Decimal, Decimal]:
+    """Return what a unit loses at its stop, costs of both ways included, and these costs, in quote currency."""
+    costs = mul(mul(price, limits.cost), _TWO)
+    return abs(price - proposal.stop_loss) + costs, costs
 
 
 def _known(view: RiskView) -> Decimal:
