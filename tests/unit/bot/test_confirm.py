@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 import msgspec
+import pytest
 from tests.unit.bot.harness import Bot, Scripted, buy, config, flat
 
 from tradingbot.core import picture
@@ -181,6 +182,15 @@ def test_where_the_price_came_back_nothing_moves() -> None:
     order = bot.of(Submit)[0].approved.item
     assert (order.stop_loss, order.take_profit) == (95, 115)
     assert "take_profit" not in dict(bot.decisions[-1].facts)
+
+
+@pytest.mark.parametrize(
+    ("price", "code"), [(105, "approved"), (106, "PRICE_COLLAR"), (95, "approved"), (94, "PRICE_COLLAR")]
+)
+def test_a_yes_counts_for_prices_as_near_as_an_execution_must_be(price: int, code: str) -> None:
+    bot = bot_that_asks(script={1: buy(90, 200)}).show(flat(2, price, 1e5))
+    say(bot, waiting(bot))
+    assert codes(bot)[-1] == code
 
 
 def test_no_target_moves_beyond_what_is_permitted() -> None:

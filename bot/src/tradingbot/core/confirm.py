@@ -16,7 +16,7 @@ from tradingbot.core.snapshot import Waiting
 from tradingbot.domain import events
 from tradingbot.domain.denial import DenialCode, Denied
 from tradingbot.domain.flags import AUTONOMOUS
-from tradingbot.domain.money import ZERO, mul, plain
+from tradingbot.domain.money import ZERO, mul, plain, ratio
 from tradingbot.domain.states import State
 from tradingbot.risk import gate
 from tradingbot.risk.checks.price import worthwhile_target
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
     from tradingbot.core.engine import Engine
     from tradingbot.domain.orders import Intent
+    from tradingbot.risk.limits import Limits
+    from tradingbot.risk.view import RiskView
 
 
 def waits(engine: Engine, intent: Intent, proposal: Enter, *, own: bool = False) -> bool:
@@ -114,6 +116,8 @@ def _order(engine: Engine, waiting: Waiting, by: str) -> None:
     verdict = gate.entry(proposal, view, limits, draft)
     if not isinstance(verdict, Denied) and verdict.item.quantity > waiting.quantity:
         verdict = gate.entry(msgspec.structs.replace(proposal, quantity=waiting.quantity), view, limits, draft)
+    if not isinstance(verdict, Denied):
+        verdict = _moved(waiting, view, limits) or verdict
     if isinstance(verdict, Denied):
         _record(engine, waiting, verdict)
         return
@@ -123,6 +127,15 @@ def _order(engine: Engine, waiting: Waiting, by: str) -> None:
         facts = (*facts, ("take_profit", plain(order.take_profit)))
     _record(engine, waiting, None, facts)
     engine.desk.submit(verdict)
+
+
+def _moved(waiting: Waiting, view: RiskView, limits: Limits) -> Denied | None:
+    """PRICE_COLLAR when the price lies further from the one that was shown than an execution may from the last."""
+    shown, price = ratio(waiting.value, waiting.quantity), view.price
+    if price is None or ratio(abs(price - shown), shown) <= limits.price_collar:
+        return None  # Without a price the gate has denied it.
+    facts = (("shown", plain(shown)), ("last", plain(price)), ("collar", plain(limits.price_collar)))
+    return Denied(DenialCode.PRICE_COLLAR, facts)
 
 
 def tend(engine: Engine) -> None:
