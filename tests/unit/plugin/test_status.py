@@ -313,6 +313,19 @@ def test_positions() -> None:
     assert "--verb=get --resource=services/proxy -n trading" in denied.err
 
 
+def test_positions_show_what_waits_for_a_word_and_a_bot_without_such_orders_needs_none() -> None:
+    waiting = {"client_id": "tb1-1-7", "symbol": "SOL/USD", "side": "buy", "quantity": "3", "expires_at": "09:10"}
+    answers: dict[str, Any] = {
+        "/api/v1/bot/positions": {"positions": []},
+        "/api/v1/bot/orders/waiting": {"orders": [waiting]},
+    }
+    shown = Person(FakeApi.of(bot(), answers=answers))("positions", "btc").out
+    assert "wait for a person's word" in shown
+    assert "SYMBOL    SIDE   QUANTITY   CLIENT-ID   EXPIRES-AT\nSOL/USD   buy    3          tb1-1-7     09:10" in shown
+    answers["/api/v1/bot/orders/waiting"] = {"orders": []}
+    assert "wait" not in Person(FakeApi.of(bot(), answers=answers))("positions", "btc").out
+
+
 # --- command line ------------------------------------------------------------------------------------------------
 
 

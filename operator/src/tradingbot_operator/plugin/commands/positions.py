@@ -1,10 +1,10 @@
-"""`positions`: what the bot itself says that it holds, asked through the API server."""
+"""`positions`: what the bot itself says that it holds and what waits for a person, asked through the API server."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from tradingbot_operator.kube.errors import ForbiddenError, KubeError
+from tradingbot_operator.kube.errors import ForbiddenError, KubeError, NotFoundError
 from tradingbot_operator.plugin.errors import ExitCode, PluginError, explain
 from tradingbot_operator.plugin.output import dump
 from tradingbot_operator.plugin.picture import take
@@ -12,8 +12,10 @@ from tradingbot_operator.plugin.text import MISSING, columns, plain
 
 if TYPE_CHECKING:
     from tradingbot_operator.plugin.context import Context
+    from tradingbot_operator.plugin.picture import Picture
 
 PATH: Final = "/api/v1/bot/positions"
+WAITING: Final = "/api/v1/bot/orders/waiting"
 FIRST: Final = (
     "symbol",
     "direction",
@@ -51,7 +53,19 @@ def run(context: Context) -> ExitCode:
     terminal.say(tabulate(positions) if positions else f"{picture.key} has no open positions.")
     if orders:
         terminal.say("\nOpen orders\n" + tabulate(orders))
+    waiting = _waiting(context, picture)
+    if waiting:
+        terminal.say("\nOrders that wait for a person's word: on the bot's page, or `tradingbot bot orders confirm ID`")
+        terminal.say(tabulate(waiting))
     return ExitCode.OK
+
+
+def _waiting(context: Context, picture: Picture) -> list[dict[str, Any]]:
+    """Return the orders that wait for a confirmation: none of a bot that is too old to be asked for them."""
+    try:
+        return read(context.api.ask(picture.namespace, picture.name, WAITING), "orders")
+    except NotFoundError:
+        return []
 
 
 def read(answer: Any, part: str) -> list[dict[str, Any]]:
