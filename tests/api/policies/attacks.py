@@ -53,6 +53,25 @@ STANDING = "the namespace still asks for the stop"
 RBAC_SAYS_NO = "cannot"
 
 
+LOOSER: dict[str, Any] = {
+    "dailyLossLimit": 0.1,
+    "maxPositionSize": 0.5,
+    "riskPerTrade": 0.02,
+    "maxOpenPositions": 6,
+    "minRiskRewardRatio": 2,
+    "maxOrderValue": 6000,
+    "maxOrdersPerMinute": 61,
+    "priceCollar": 0.1,
+    "maxPriceJump": 0.3,
+    "maxStopDistance": 0.2,
+    "maxTargetDistance": 0.6,
+    "minConfidence": 0.4,
+    "autonomous": True,
+    "onBreach": "Flatten",
+}
+"""Every limit, with a value that permits more than `SPEC` (of onBreach, which has no looser one, another)."""
+
+
 @dataclass(frozen=True)
 class Attack:
     """One thing that must not be possible."""
@@ -108,6 +127,21 @@ STOPPING, STOPPED = World.stopping, World.stopped
 def asking_self(world: World) -> str:
     name = world.simulating()
     world.patch("dave", name, {"spec": {"mode": "live", "requestedBy": "dave"}})
+    return name
+
+
+def newer(world: World) -> str:
+    """Another image waits for its approval, beside what alice asked for."""
+    name = world.asking()
+    approval = {"requiredDigest": DIGEST, "newer": {"digest": NEW_DIGEST, "image": "registry.example/bot:2"}}
+    world.write_status(name, {"approval": approval})
+    return name
+
+
+def of_before(world: World) -> str:
+    """A live bot that was stored before the policies were, and whose digest the operator has published."""
+    name = world.legacy[0]
+    world.write_status(name, {"approval": {"requiredDigest": DIGEST}})
     return name
 
 
@@ -349,6 +383,9 @@ APPROVALS = (
         ),
         NO_VERB_APPROVE,
     ),
+    Attack(
+        "approval-hidden-behind-a-stop", APPROVED, approving("mallory", emergencyStop={"active": True}), NO_VERB_APPROVE
+    ),
     Attack("approve-in-the-name-of-an-approver", ASKING, approving("mallory", by="bob"), NO_VERB_APPROVE),
     Attack("approver-signs-with-another-name", ASKING, approving("bob", by="erin"), NOT_YOURS),
     Attack("approver-signs-with-an-account-of-the-system", ASKING, approving("bob", by="system:admin"), NOT_YOURS),
@@ -406,8 +443,11 @@ APPROVALS = (
     Attack("approve-an-invented-digest", ASKING, approving("bob", digest=OLD_DIGEST), OTHER_DIGEST),
     Attack("replay-the-digest-of-before-the-change", changed_since, approving("bob", digest=DIGEST), OTHER_DIGEST),
     Attack("replay-the-digest-of-another-bot", ASKING, digest_of_another_bot, OTHER_DIGEST),
+    Attack("approve-a-third-digest-beside-a-newer", newer, approving("bob", digest=OLD_DIGEST), OTHER_DIGEST),
     Attack("approve-before-there-is-a-digest", unpublished, approving("bob"), "has not yet published"),
     Attack("approve-what-nobody-asked-for", SIMULATING, approving("bob"), "nobody has asked for live trading"),
+    Attack("approve-what-was-taken-back", asked_in_simulation, approving("bob"), "nobody has asked for live trading"),
+    Attack("approve-a-live-bot-that-nobody-signed-for", of_before, approving("bob"), "nobody has asked"),
     Attack(
         "create-approved-and-live",
         nothing,
@@ -465,6 +505,8 @@ APPROVALS = (
     together("strategy", strategy={"parameters": {"lookback": 1}}),
     together("exchange", exchange={"credentialsSecretRef": {"name": "another-account"}}),
     together("database", database={"secretRef": {"name": "another"}}),
+    together("redis", redis={"secretRef": {"name": "another"}}),
+    together("control-key", api={"secretRef": {"name": "another"}}),
     together("promotion", promotion=None),
     together("requester", requestedBy="erin"),
     Attack(
@@ -531,6 +573,11 @@ REQUESTS = (
     unsigned("symbols", strategy={"symbols": ["BTC/USDT", "DOGE/USDT"]}),
     unsigned("looser-limit", risk={"maxDrawdown": 0.16}),
     unsigned("limit-given-up", risk={"maxOrderValue": None}),
+    *(unsigned(f"looser-{limit}", risk={limit: looser}) for limit, looser in LOOSER.items()),
+    *(
+        unsigned(f"no-{limit}", risk={limit: None})
+        for limit in ("maxStopDistance", "maxTargetDistance", "minConfidence")
+    ),
     unsigned("tighter-and-looser-limits", risk={"maxDrawdown": 0.1, "maxOpenPositions": 100}),
     unsigned("promotion-dropped", promotion=None),
     unsigned("database", database={"secretRef": {"name": "empty-database"}}),
@@ -600,12 +647,19 @@ RESUMES = (
     Attack("resumer-of-another-bot-resumes", STOPPED, resume("frank", "stop-2"), NO_VERB_RESUME),
     Attack("resumer-of-another-namespace-resumes", STOPPED, resume("oscar", "stop-2"), RBAC_SAYS_NO),
     Attack("denied-user-with-every-verb-resumes", STOPPED, resume("robot", "stop-2"), NEVER),
+    Attack("member-of-a-denied-group-resumes", STOPPED, resume("gary", "stop-2"), NEVER),
     Attack("serviceaccount-that-edits-resumes", STOPPED, resume("gitops", "stop-2"), NOT_RESUMED_BY_A_PERSON),
     Attack("serviceaccount-with-every-verb-resumes", STOPPED, resume("wildcard", "stop-2"), NOT_RESUMED_BY_A_PERSON),
     Attack(
         "rewrite-why-it-was-resumed",
         resumed,
         spec("mallory", resume={"reason": "somebody else did it"}),
+        NO_VERB_RESUME,
+    ),
+    Attack(
+        "resume-hidden-behind-a-stop",
+        resumed,
+        spec("mallory", resume={"stopId": "stop-3"}, emergencyStop={"active": True}),
         NO_VERB_RESUME,
     ),
     Attack(
