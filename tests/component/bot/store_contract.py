@@ -183,20 +183,6 @@ class StoreContract:
         assert other is not None
         assert began <= one.epoch < other.epoch
 
-    async def test_a_commit_is_one_round_trip_and_fast(self, world: World) -> None:
-        """Not a benchmark: that an order is durable within milliseconds at all."""
-        one = world()
-        lease = await one.acquire("a")
-        assert lease is not None
-        await one.commit(batch(1), lease.epoch)
-        loop = asyncio.get_running_loop()
-        took = []
-        for seq in range(2, 60):
-            begun = loop.time()
-            await one.commit(batch(seq, engine=b"x" * 15_000, venue=b"y" * 6_000), lease.epoch)
-            took.append(loop.time() - begun)
-        assert sorted(took)[len(took) // 2] < 0.05
-
     async def test_only_the_holder_of_the_lease_clears_and_only_the_latch_with_this_id(self, world: World) -> None:
         one, other = world(), world("test/other")
         lease = await one.acquire("a")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import random
 from decimal import Decimal
 from functools import partial
@@ -41,9 +40,8 @@ async def test_killed_at_random_moments_nothing_is_doubled_and_nothing_forgotten
             before = len(world.truth.orders)
             bot.start()
             await bot.trading()
-            with contextlib.suppress(AssertionError):
-                # Near an order is where it hurts.
-                await until(partial(_more_orders, world, before), "an order", bot, 8.0)
+            # Near an order is where it hurts.
+            await until(partial(_more_orders, world, before), "an order", bot)
             await asyncio.sleep(chance.uniform(0.0, 0.6))
             bot.kill()
         swing.cancel()
@@ -54,7 +52,6 @@ async def test_killed_at_random_moments_nothing_is_doubled_and_nothing_forgotten
         await asyncio.sleep(3.0)
         await agrees(bot)
         assert await asyncio.to_thread(bot.end) == 0
-        assert len(world.truth.orders) > KILLS // 2, "it traded between its deaths"
         await audit(world, database)
 
 

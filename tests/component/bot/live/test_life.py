@@ -24,9 +24,8 @@ if TYPE_CHECKING:
 async def test_it_buys_protects_and_sells_at_the_target(database: str, bots: Callable[..., BotProcess]) -> None:
     async with LiveWorld() as world:
         bot = bots("alive", database, **world.settings()).start()
-        status = await bot.trading()
+        status = await bot.until(lambda status: status["ready"] and status["reasons"] == [])
         assert status["mode"] == "live"
-        assert status["reasons"] == []
         world.rise()
         await until(lambda: world.filled("BUY"), "the entry is executed", bot)
         stop = (await until(world.resting, "the stop rests", bot))[0]
@@ -102,8 +101,7 @@ async def test_with_the_account_and_the_code_that_were_approved_it_trades(
 ) -> None:
     async with LiveWorld() as world:
         bot = bots("approved", database, **world.settings(approval=approval())).start()
-        status = await bot.trading()
-        assert status["reasons"] == []
+        status = await bot.until(lambda status: status["ready"] and status["reasons"] == [])
         assert status["approval"]["valid"] is True
 
 
