@@ -9,13 +9,16 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+import typer
 import yaml
 from tests.unit.plugin.fakes import DIGEST, FakeApi, Person, bot, condition, forbidden, latched
 
+from tradingbot.cli.main import app
 from tradingbot_operator.api.conditions import Reason
 from tradingbot_operator.kube.errors import ForbiddenError, InvalidError, KubeError, NotFoundError, UnavailableError
 from tradingbot_operator.plugin import completion
 from tradingbot_operator.plugin.advice import next_steps
+from tradingbot_operator.plugin.commands import positions
 from tradingbot_operator.plugin.errors import EXPLANATIONS, ExitCode, explain
 from tradingbot_operator.plugin.main import main
 from tradingbot_operator.plugin.picture import take
@@ -324,6 +327,14 @@ def test_positions_show_what_waits_for_a_word_and_a_bot_without_such_orders_need
     assert "SYMBOL    SIDE   QUANTITY   CLIENT-ID   EXPIRES-AT\nSOL/USD   buy    3          tb1-1-7     09:10" in shown
     answers["/api/v1/bot/orders/waiting"] = {"orders": []}
     assert "wait" not in Person(FakeApi.of(bot(), answers=answers))("positions", "btc").out
+
+
+def test_the_command_that_is_named_for_an_answer_is_one_of_the_bots() -> None:
+    program, *words = positions.CONFIRM.split()
+    found: Any = typer.main.get_command(app)
+    for word in words:
+        found = found.commands[word]
+    assert (program, found.params[0].name) == ("tradingbot", "client_id")
 
 
 # --- command line ------------------------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 PATH: Final = "/api/v1/bot/positions"
 WAITING: Final = "/api/v1/bot/orders/waiting"
+CONFIRM: Final = "tradingbot orders confirm"
 FIRST: Final = (
     "symbol",
     "direction",
@@ -55,7 +56,7 @@ def run(context: Context) -> ExitCode:
         terminal.say("\nOpen orders\n" + tabulate(orders))
     waiting = _waiting(context, picture)
     if waiting:
-        terminal.say("\nOrders that wait for a person's word: on the bot's page, or `tradingbot bot orders confirm ID`")
+        terminal.say(f"\nOrders that wait for a person's word: on the bot's page, or `{CONFIRM} CLIENT-ID`")
         terminal.say(tabulate(waiting))
     return ExitCode.OK
 
